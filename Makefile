@@ -1,0 +1,18 @@
+.PHONY: help setup lab test
+
+help:
+	@echo "make lab     set everything up, then open JupyterLab on the lessons"
+	@echo "             LAB_ARGS='--no-browser --port=9999' is passed on to JupyterLab"
+	@echo "make test    set everything up, then run all tests (a few minutes)"
+	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
+	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
+	@echo "             costs nothing when it is already there"
+
+setup:
+	@sh setup.sh
+
+lab: setup
+	@.venv/bin/course lab -- $(LAB_ARGS)
+
+test: setup
+	@.venv/bin/python -m pytest $(TEST_ARGS)

@@ -1,0 +1,626 @@
+"""Builds the learner's notebooks, `lessons/<lesson>/<lesson>.ipynb`, from `solutions/<lesson>/<lesson>.py`.
+
+The source is in jupytext's percent format. Its front matter describes the lesson; `course list` reads it in the notebook:
+
+    # ---
+    # jupyter:
+    #   course:
+    #     title: The mathematics of GANs
+    #     minutes: 110                    at the keyboard
+    #     builds_on: []                   names of other lessons
+    # ---
+
+A cell's header says what the cell is for. Marks are written `key="value"`, or as one of the tags below; a bare word in a
+header, an unknown key or an unknown tag is refused, so that a slip of the pen releases nothing.
+
+    # %% solution="name"                  code; what stands between the two lines
+                                              ### BEGIN SOLUTION
+                                              ### END SOLUTION
+                                          is replaced by `raise NotImplementedError()`. A cell may have several.
+    # %% check="name"                     code, `check("name")`; its points stand with the check in course_lib/checks/
+    # %% [markdown] answer="name" points=2     a question in words, graded by hand. The cell is just `YOUR ANSWER HERE`,
+                                          or text with a model answer between the same two lines, which
+                                          `YOUR ANSWER HERE` replaces
+    # %% tags=["setup"]                   code that every grading runs first, locked
+    # %% tags=["train"], # %% tags=["demo"]    code that grading leaves out unless asked. So is code without a mark
+    # %% [markdown] tags=["instructor"]   text or code for the instructor's notebook only: rubrics, notes
+    # %% [markdown], # %%                 text and code for everybody
+
+A name is letters, digits and underscores, at most 55. It becomes the cell's id and its grade_id in nbgrader:
+
+    mark         cell id                  nbgrader
+    solution     solution-<name>          <name>, solution
+    check        check-<name>             check-<name>, grade, with the check's points
+    answer       answer-<name>            <name>, grade and solution, with its points
+    setup        setup, setup-2, …        the same, locked
+    train, demo  train-<first words>      none; the tag stays in the notebook
+    others       <heading>, text-<first words>, code-<first words>
+
+so an id changes when the beginning of its own cell does, and not when another cell is added.
+
+Three notebooks come out, alike but for what follows:
+
+    released   the learner's. No solutions, no instructor's cells, no outputs; with nbgrader's checksums.
+    source     for nbgrader's own source/. Solutions in, instructor's cells left out. `nbgrader generate_assignment`
+               makes the released notebook of it.
+    solved     the instructor's, and a hand-in: the released notebook's metadata with the solutions and model answers in.
+               It keeps the instructor's cells; nbgrader takes them for cells that a learner has added.
+"""
+
+import ast
+import copy
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import jupytext
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from jupytext.stringparser import StringParser
+from nbgrader.nbgraderformat import SCHEMA_VERSION
+from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+
+from course_lib.check import checks_of
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+TEXT_STUB = "YOUR ANSWER HERE"
+NAMED = {"solution": "code", "check": "code", "answer": "markdown"}
+TAGS = ("setup", "train", "demo", "instructor")
+# What nbgrader's generate_assignment would act on in any cell, and this course has other means for.
+FOREIGN_MARKS = re.compile(r"(BEGIN|END) HIDDEN TESTS|(BEGIN|END) MARK SCHEME|### (HASHED )?AUTOTEST\b")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,54}")
+
+
+class LessonError(Exception):
+    """A lesson that can't be built, released or run. `problems`: one line for each thing that is wrong."""
+
+    def __init__(self, problems):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where a course is, and what its checks are.
+
+    root: the folder of solutions/, lessons/ and course_lib/. checks_of: lesson → {name: check with .name and .points},
+    LookupError where there are none. record: lesson → None, called before a lesson is written, to record what its checks
+    compare with; is_recorded: lesson → whether that record is up to date.
+    """
+
+    root: Path = ROOT
+    checks_of: Callable = checks_of
+    record: Callable = lambda lesson: None
+    is_recorded: Callable = lambda lesson: True
+
+    def lessons(self):
+        """The names of all lessons: those with a solutions/<lesson>/<lesson>.py."""
+        return sorted(path.stem for path in (self.root / "solutions").glob("*/*.py") if path.stem == path.parent.name)
+
+    def source(self, lesson):
+        return self.root / "solutions" / lesson / f"{lesson}.py"
+
+    def released(self, lesson):
+        return self.root / "lessons" / lesson / f"{lesson}.ipynb"
+
+    def choose(self, names):
+        """`names`, or all lessons if there are none. Raises LessonError for a name without a source."""
+        known = self.lessons()
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise LessonError(f"there is no lesson {name!r}: solutions/{name}/{name}.py is missing; "
+                              f"known are: {', '.join(known) or 'none'}" for name in unknown)
+        return list(names) or known
+
+    def shown(self, path):
+        """`path` as messages name it: from the course's folder, if it is inside."""
+        path = Path(path)
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+
+# --- The source, read and looked over ---
+
+@dataclass
+class Cell:
+    """A cell of the source. kind: a key of NAMED, one of TAGS, or "code" or "text". line: of its header, from 1."""
+
+    kind: str
+    name: str
+    points: float
+    line: int
+    first_line: int
+    cell: nbformat.NotebookNode
+
+    @property
+    def label(self):
+        return f'{self.kind} cell "{self.name}"' if self.name else f"{self.kind} cell"
+
+
+@dataclass
+class Lesson:
+    """A lesson's source. metadata: its front matter. problems: what is wrong with it, `file:line: sentence` each."""
+
+    name: str
+    metadata: dict
+    cells: list
+    problems: list
+
+
+def read(course, lesson):
+    """The Lesson in solutions/<lesson>/<lesson>.py. Raises LessonError when there is none, or it isn't text."""
+    course.choose([lesson])
+    path = course.source(lesson)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LessonError(f"{course.shown(path)}: isn't UTF-8 text ({error})") from None
+    problems = []
+
+    def complain(line, sentence):
+        problems.append(f"{course.shown(path)}:{line}: {sentence}")
+
+    notebook = jupytext.reads(text, fmt="py:percent")
+    headers = _header_lines(text)
+    extra = len(notebook.cells) - len(headers)
+    if notebook.cells and notebook.cells[0].cell_type == "raw" and extra:
+        complain(1, "the front matter can't be read; it is YAML, and its first key is `jupyter:`")
+    elif extra:
+        complain(1, "something stands before the first cell; a cell begins with a line `# %%`")
+    cells = [_cell(cell, line, text, complain) for cell, line in zip(notebook.cells[max(extra, 0):], headers)]
+    made = Lesson(lesson, notebook.metadata.get("course", {}), cells, problems)
+    _look_over_metadata(course, made, complain)
+    for name, count in Counter((c.kind == "check", c.name) for c in cells if c.name).items():
+        if count > 1:
+            *_, last = (c for c in cells if (c.kind == "check", c.name) == name)
+            complain(last.line, f'the name "{last.name}" is there {count} times; '
+                                "each check has its own, and so has each solution or answer")
+    for cell in cells:
+        _look_over(cell, complain)
+    _look_over_checks(course, made, complain)
+    return made
+
+
+def _header_lines(text):
+    """The numbers of the lines on which cells begin, from 1. A `# %%` inside a string is none."""
+    inside, lines = StringParser("python"), []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not inside.is_quoted() and re.match(r"# ?%%(%*)(\s|$)", line):
+            lines.append(number)
+        inside.read_line(line)
+    return lines
+
+
+def _cell(cell, line, text, complain):
+    """The Cell that jupytext's `cell` is, and complaints about its header."""
+    marks = {key: value for key, value in cell.metadata.items() if key != "lines_to_next_cell"}
+    lines = text.splitlines()
+    first_line = next((n for n in range(line + 1, len(lines) + 1) if lines[n - 1].strip()), line)
+    leading_blanks = len(cell.source) - len(cell.source.lstrip("\n"))
+    cell.source = cell.source[leading_blanks:]
+    tags, points = marks.pop("tags", []), marks.pop("points", None)
+    named = {key: marks.pop(key) for key in NAMED if key in marks}
+    hidden_input = marks.pop("jupyter", None)
+    if cell.cell_type == "raw":
+        complain(line, "raw cells have no place in a lesson; use [markdown]")
+    if marks:
+        complain(line, f"the cell's header has {', '.join(map(_mark, marks.items()))}, which is no mark; marks are "
+                       f"{', '.join(NAMED)} and points, each as key=\"value\", and tags=[…] of {', '.join(TAGS)}")
+    if not isinstance(tags, list) or not set(tags) <= set(TAGS):
+        complain(line, f"tags is {tags!r}; known are: {', '.join(TAGS)}")
+        tags = []
+    if len(named) + len(tags) > 1:
+        complain(line, f"the cell is several things at once: {', '.join([*named, *tags])}")
+    kind = next(iter(named), None) or next(iter(tags), None) or ("code" if cell.cell_type == "code" else "text")
+    name = str(named[kind]) if kind in named else ""
+    wanted = NAMED.get(kind) or (kind in ("setup", "train", "demo") and "code") or cell.cell_type
+    if cell.cell_type != wanted:
+        complain(line, f"a cell marked {kind} must be {'[markdown]' if wanted == 'markdown' else 'code'}")
+    if kind in named and not NAME.fullmatch(name):
+        complain(line, f"{kind}={named[kind]!r} is no name: letters, digits and _, beginning with a letter, at most 55")
+    if (kind == "answer") != (points is not None):
+        complain(line, "points=… belongs in the header of an answer, and only there; a check's points stand with the check")
+    elif kind == "answer" and not (isinstance(points, (int, float)) and 0 < points < float("inf")):
+        complain(line, f"points={points!r} must be a number above 0")
+        points = 1
+    cell.metadata.clear()
+    if hidden_input:
+        cell.metadata["jupyter"] = hidden_input
+    return Cell(kind, name, points or 0, line, first_line, cell)
+
+
+def _mark(item):
+    key, value = item
+    return repr(value) if key in ("title", "incorrectly_encoded_metadata") else repr(key)
+
+
+def _look_over_metadata(course, lesson, complain):
+    about = lesson.metadata
+    if not isinstance(about.get("title"), str) or not about["title"].strip():
+        complain(1, "the front matter gives no title, under `jupyter:`, `course:`, `title:`")
+    if not isinstance(about.get("minutes"), (int, float)) or not about["minutes"] > 0:
+        complain(1, "the front matter gives no minutes (a number), under `jupyter:`, `course:`, `minutes:`")
+    builds_on = about.get("builds_on", [])
+    if not isinstance(builds_on, list) or not set(builds_on) <= set(course.lessons()) - {lesson.name}:
+        complain(1, f"builds_on is {builds_on!r}; it is a list of other lessons")
+
+
+def _look_over(cell, complain):
+    """Complaints about the cell's solution regions, its stub, and marks that aren't for it."""
+    source = cell.cell.source
+    for number, line in enumerate(source.split("\n")):
+        if FOREIGN_MARKS.search(line):
+            complain(cell.first_line + number, f"{cell.label}: {line.strip()!r} is nbgrader's own; "
+                                               "hidden tests and rubrics stand elsewhere in this course")
+    if not _regions_are_closed(cell, complain):
+        return
+    if cell.kind == "solution":
+        _look_over_stub(cell, complain)
+    elif cell.kind == "answer":
+        if not regions(source) and source.strip() != TEXT_STUB:
+            complain(cell.line, f"{cell.label}: its text would be lost, since nbgrader puts {TEXT_STUB!r} in its place; "
+                                f"write just that, or a model answer between {BEGIN} and {END}")
+    elif cell.kind == "check":
+        calls = [node for node in ast.walk(_parsed(source) or ast.Module([], [])) if isinstance(node, ast.Call)]
+        if not any(ast.unparse(call.func) == "check" and [ast.unparse(a) for a in call.args] == [repr(cell.name)]
+                   for call in calls):
+            complain(cell.line, f'{cell.label}: doesn\'t run check("{cell.name}")')
+
+
+def _regions_are_closed(cell, complain):
+    """Whether the lines BEGIN and END stand in pairs, and in a cell that has solutions; complaints otherwise."""
+    opened, sound = None, True
+    for number, line in enumerate(cell.cell.source.split("\n"), cell.first_line):
+        mark = next((mark for mark in ("BEGIN SOLUTION", "END SOLUTION") if mark in line), None)
+        if mark is None:
+            continue
+        wrong = ""
+        if cell.kind not in ("solution", "answer", "instructor"):
+            wrong = f'{mark} in a cell that isn\'t marked solution="name" or answer="name"'
+        elif line.strip() not in (BEGIN, END):
+            wrong = f"{line.strip()!r} must stand alone on its line, as {BEGIN} or {END}"
+        elif (mark == "BEGIN SOLUTION") == (opened is not None):
+            wrong = f"BEGIN SOLUTION again before the END of the one on line {opened}" if opened else \
+                    "END SOLUTION without a BEGIN SOLUTION"
+        if wrong:
+            complain(number, f"{cell.label}: {wrong}")
+            sound = False
+        opened = number if mark == "BEGIN SOLUTION" else None
+    if opened:
+        complain(opened, f"{cell.label}: this BEGIN SOLUTION is never closed by {END}")
+    return sound and opened is None
+
+
+def _look_over_stub(cell, complain):
+    source, found = cell.cell.source, regions(cell.cell.source)
+    if not found:
+        return complain(cell.line, f"{cell.label}: has no {BEGIN} … {END}, so there is nothing for the learner to write")
+    if not all(any(line.strip() for line in region) for region in found):
+        return complain(cell.line, f"{cell.label}: nothing stands between {BEGIN} and {END}")
+    solution, stub = _parsed(source), _parsed(_stub(cell.cell).source)
+    if solution is None:
+        complain(cell.line, f"{cell.label}: the solution isn't valid Python: {_syntax_error(source, cell.first_line)}")
+    elif stub is None:
+        complain(cell.line, f"{cell.label}: what is left without the solution isn't valid Python: "
+                            f"{_syntax_error(_stub(cell.cell).source)}. Keep whole statements between {BEGIN} and {END}, "
+                            "indented alike")
+    elif ast.dump(solution) == ast.dump(stub):
+        complain(cell.line, f"{cell.label}: the solution is what the learner gets already")
+
+
+def _stub(cell):
+    return ClearSolutions().preprocess_cell(copy.deepcopy(cell), {"language": "python"}, 0)[0]
+
+
+def _parsed(source):
+    """The syntax tree of a cell, magics included, or None."""
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except SyntaxError:
+        return None
+
+
+def _syntax_error(source, first_line=None):
+    try:
+        ast.parse(TransformerManager().transform_cell(source))
+    except SyntaxError as error:
+        place = f"line {error.lineno + first_line - 1}: " if first_line else ""
+        return f"{place}{error.msg} in {(error.text or '').strip()!r}"
+
+
+def _look_over_checks(course, lesson, complain):
+    """Complaints where the lesson's check cells and the checks it has don't match one to one."""
+    cells = {cell.name: cell for cell in lesson.cells if cell.kind == "check"}
+    try:
+        checks = course.checks_of(lesson.name)
+    except LookupError:
+        checks = {}
+    except Exception as error:
+        return complain(1, f"course_lib/checks/{lesson.name}.py can't be imported: {type(error).__name__}: {error}")
+    for name, cell in cells.items():
+        if name in checks:
+            cell.points = checks[name].points
+        else:
+            complain(cell.line, f"{cell.label}: course_lib/checks/{lesson.name}.py has no check of that name; "
+                                f"it has: {', '.join(checks) or 'none'}")
+    for name in checks:
+        if name not in cells:
+            complain(1, f'the check "{name}" has no cell; add one with the header # %% check="{name}"')
+
+
+def regions(source):
+    """The lines between each BEGIN and END of a cell's source: a list of lists. The marks must be paired."""
+    found = []
+    for line in source.split("\n"):
+        if line.strip() == BEGIN:
+            found.append([])
+            inside = found[-1]
+        elif line.strip() == END:
+            inside = None
+        elif found and inside is not None:
+            inside.append(line)
+    return found
+
+
+# --- The notebooks made of it ---
+
+@dataclass
+class Notebooks:
+    """The three notebooks of a lesson, as nbformat nodes; see the top of this module."""
+
+    released: nbformat.NotebookNode
+    source: nbformat.NotebookNode
+    solved: nbformat.NotebookNode
+
+
+def notebooks(course, lesson):
+    """The Notebooks of a lesson. Raises LessonError with all that is wrong with its source."""
+    made = read(course, lesson)
+    if made.problems:
+        raise LessonError(made.problems)
+    full = _full(made)
+    source = copy.deepcopy(full)
+    source.cells = [cell for cell in source.cells if "instructor" not in cell.metadata.get("tags", ())]
+    released = _released(source)
+    left = [f"{course.shown(course.source(lesson))}:{where}: `{line}` is part of what learners don't get, "
+            f"and stands in a cell that they do: {cell.id}"
+            for where, line in secrets(made) for cell in released.cells if leaks(line, cell.source)]
+    if left:
+        raise LessonError(left)
+    kept = {cell.id: cell.metadata for cell in released.cells}
+    for cell in full.cells:
+        cell.metadata = copy.deepcopy(kept.get(cell.id, cell.metadata))
+    return Notebooks(released, source, full)
+
+
+def _full(lesson):
+    """Everything that the source has, with cell ids and nbgrader's metadata (no checksums yet)."""
+    about = {"lesson": lesson.name, "title": lesson.metadata["title"], "minutes": lesson.metadata["minutes"],
+             "builds_on": list(lesson.metadata.get("builds_on", []))}
+    notebook = nbformat.v4.new_notebook(metadata={
+        "kernelspec": KERNEL, "language_info": {"name": "python"}, "course": about})
+    ids = _cell_ids(lesson.cells)
+    for cell, cell_id in zip(lesson.cells, ids):
+        made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.cell.cell_type](
+            cell.cell.source, id=cell_id, metadata=copy.deepcopy(cell.cell.metadata))
+        if cell.kind in TAGS:
+            made.metadata["tags"] = [cell.kind]
+        marks = _nbgrader_metadata(cell, cell_id)
+        if marks:
+            made.metadata["nbgrader"] = marks
+        notebook.cells.append(made)
+    return notebook
+
+
+def _nbgrader_metadata(cell, cell_id):
+    grade, solution = cell.kind in ("check", "answer"), cell.kind in ("solution", "answer")
+    if not (grade or solution or cell.kind == "setup"):
+        return None
+    marks = {"schema_version": SCHEMA_VERSION, "grade": grade, "solution": solution, "locked": not solution, "task": False,
+             "grade_id": cell.name if solution else cell_id}
+    if grade:
+        marks["points"] = int(cell.points) if cell.points == int(cell.points) else cell.points
+    return nbformat.from_dict(marks)
+
+
+def _cell_ids(cells):
+    """An id for each cell, from its name where it has one, else from its first words; all different."""
+    ids = {number: f"{cell.kind}-{cell.name}" for number, cell in enumerate(cells) if cell.name}
+    taken = set(ids.values())
+    for number, cell in enumerate(cells):
+        if number in ids:
+            continue
+        wanted = _words(cell)
+        ids[number] = next(candidate for candidate in (wanted, *(f"{wanted}-{n}" for n in range(2, len(cells) + 2)))
+                           if candidate not in taken)
+        taken.add(ids[number])
+    return [ids[number] for number in range(len(cells))]
+
+
+def _words(cell):
+    if cell.kind == "setup":
+        return "setup"
+    first = next((line for line in cell.cell.source.split("\n") if re.search(r"[A-Za-z0-9]", line)), "")
+    slug = re.sub(r"[^a-z0-9]+", "-", first.lower()).strip("-")
+    slug = slug if len(slug) <= 40 else slug[:41].rpartition("-")[0] or slug[:40]
+    heading = cell.kind == "text" and first.startswith("#") and slug
+    return slug if heading else f"{cell.kind}-{slug}".strip("-")
+
+
+def _released(source):
+    """The learner's notebook: what nbgrader's generate_assignment makes of its source notebook, without its database."""
+    notebook = copy.deepcopy(source)
+    for step in (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums):
+        notebook, _ = step().preprocess(notebook, {})
+    nbformat.validate(notebook)
+    return notebook
+
+
+def as_text(notebook):
+    """The notebook as a file holds it: the same bytes for the same notebook."""
+    return nbformat.writes(notebook, version=4) + "\n"
+
+
+# --- What learners don't get ---
+
+def secrets(lesson):
+    """The telling lines of solutions, model answers and instructor's cells: [(line number, line)]."""
+    found = []
+    for cell in lesson.cells:
+        inside = cell.kind == "instructor"
+        for number, line in enumerate(cell.cell.source.split("\n"), cell.first_line):
+            if line.strip() in (BEGIN, END):
+                inside = line.strip() == BEGIN or cell.kind == "instructor"
+            elif inside and _is_telling(line):
+                found.append((number, " ".join(line.split())))
+    return found
+
+
+def _is_telling(line):
+    """Whether a line gives something away: eight tokens or more, and not the head of a block, an import or a decorator.
+
+    What is shorter, `optimizer.step()` or `for x in loader:`, stands in every program.
+    """
+    tokens = re.findall(r"\w+|[^\w\s]", line)
+    return len(tokens) >= 8 and not line.strip().startswith(("def ", "class ", "for ", "with ", "import ", "from ", "@"))
+
+
+def leaks(line, text):
+    """Whether `line` (its white space collapsed) stands somewhere in `text`, however that is spaced."""
+    return line in " ".join(text.split())
+
+
+# --- Writing them ---
+
+def build(course, lesson):
+    """Write lessons/<lesson>/<lesson>.ipynb. Returns {lesson, path, cells, checks, points, changed}.
+
+    The order: the source is looked over, what the checks compare with is recorded, the notebook is written.
+    Raises LessonError, and writes nothing, when something is wrong with the source.
+    """
+    made = notebooks(course, lesson).released
+    recorded = course.record(lesson)
+    path = course.released(lesson)
+    return {**_summary(course, made, path), "changed": write(path, made), "recorded": bool(recorded)}
+
+
+def build_to(course, lesson, folder, which):
+    """Write FOLDER/<lesson>/<lesson>.ipynb, `which` of the lesson's Notebooks. Returns its path."""
+    folder = Path(folder)
+    for reserved in ("lessons", "solutions", "course_lib", "autograder"):
+        if folder.resolve().is_relative_to((course.root / reserved).resolve()):
+            raise LessonError(f"notebooks with solutions aren't written to {reserved}/; name another folder")
+    path = folder / lesson / f"{lesson}.ipynb"
+    write(path, getattr(notebooks(course, lesson), which))
+    return path
+
+
+def _summary(course, notebook, path):
+    graded = [cell.metadata.nbgrader for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    return {"lesson": notebook.metadata.course.lesson, "path": course.shown(path), "cells": len(notebook.cells),
+            "checks": sum(not marks.solution for marks in graded), "points": sum(marks.points for marks in graded)}
+
+
+def write(path, notebook):
+    """Write the notebook, whole or not at all. Returns whether the file has changed."""
+    text = as_text(notebook).encode()
+    if path.is_file() and path.read_bytes() == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(text)
+    unfinished.replace(path)
+    return True
+
+
+def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
+    """Run the notebook at `path` in its folder and save it with its outputs; no time limit.
+
+    root: whose course_lib it imports. report: called before each code cell. Raises LessonError naming the cell that
+    failed; the outputs until then are saved.
+    """
+    import nbclient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
+    running = ["the kernel's start"]
+
+    def starting(cell, cell_index):
+        if cell.cell_type == "code":
+            running[0] = f"cell `{cell.id}`"
+            report(code.index(cell.id), len(code), cell.id)
+
+    client = nbclient.NotebookClient(notebook, timeout=None, on_cell_start=starting, kernel_name=KERNEL["name"],
+                                     resources={"metadata": {"path": str(path.parent)}})
+    places = [str(root), os.environ.get("PYTHONPATH", "")]
+    try:
+        client.execute(env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))})
+    except CellExecutionError as error:
+        raise LessonError(f"{path.name}: {running[0]} failed: {error.ename}: {error.evalue}") from None
+    except DeadKernelError:
+        raise LessonError(f"{path.name}: the kernel died in {running[0]}; is there enough memory?") from None
+    finally:
+        write(path, notebook)
+
+
+# --- Whether what is there is what would be built ---
+
+def problems(course, lessons):
+    """What is wrong with these lessons, one line each: in their sources, or in lessons/. Writes nothing."""
+    found = []
+    for lesson in lessons:
+        try:
+            made = notebooks(course, lesson).released
+        except LessonError as error:
+            found += error.problems
+            continue
+        found += _drift(course, lesson, made)
+        if not course.is_recorded(lesson):
+            found.append(f"course_lib/checks/{lesson}.snapshot: isn't what the solution gives; run `autograder build {lesson}`")
+    return found
+
+
+def orphans(course):
+    """One line for each notebook in lessons/ that has no source."""
+    wanted = {course.released(lesson) for lesson in course.lessons()}
+    there = [path for path in (course.root / "lessons").glob("**/*.ipynb") if ".ipynb_checkpoints" not in path.parts]
+    return [f"{course.shown(path)}: no source makes this notebook; delete it, or add solutions/{path.stem}/{path.stem}.py"
+            for path in sorted(there) if path not in wanted]
+
+
+def _drift(course, lesson, wanted):
+    path = course.released(lesson)
+    again = f"; lessons/ is generated: put changes into solutions/{lesson}/{lesson}.py and run `autograder build {lesson}`"
+    if not path.is_file():
+        return [f"{course.shown(path)}: is missing{again}"]
+    text = path.read_bytes()
+    if text == as_text(wanted).encode():
+        return []
+    try:
+        there = json.loads(text)
+        cells = {cell.get("id"): cell for cell in there["cells"]}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return [f"{course.shown(path)}: isn't a whole notebook (half-saved?){again}"]
+    return [f"{course.shown(path)}: {_difference(json.loads(as_text(wanted)), there, cells)}{again}"]
+
+
+def _difference(wanted, there, cells):
+    """The first difference that a person would look for, in words."""
+    for cell in wanted["cells"]:
+        if cell["id"] not in cells:
+            return f"cell `{cell['id']}` is missing"
+        parts = [key for key in sorted(cell.keys() | cells[cell["id"]].keys()) if cell.get(key) != cells[cell["id"]].get(key)]
+        if parts:
+            return f"cell `{cell['id']}` differs in its {' and '.join(parts)}"
+    extra = cells.keys() - {cell["id"] for cell in wanted["cells"]}
+    if extra:
+        return f"cell `{sorted(map(str, extra))[0]}` isn't in the source"
+    if [cell["id"] for cell in wanted["cells"]] != [cell["id"] for cell in there["cells"]]:
+        return "its cells stand in another order"
+    return "differs from what would be built, in the notebook's metadata or in how it is written"

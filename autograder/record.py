@@ -1,0 +1,90 @@
+"""Records what the reference and the known wrong answers give on the public inputs: `course_lib/checks/<lesson>.snapshot`.
+
+In the notebook the solution isn't there, so its answers are: a check replays them, and a wrong result is compared with
+those of the known wrong answers. Training is never recorded; what it gives differs from machine to machine.
+"""
+
+from course_lib import expect, wire
+from course_lib.check import CHECKS, SNAPSHOT_LIMITS, Mistake, checks_of
+from course_lib.draw import public_draw
+from course_lib.student import Student
+from course_lib.verdict import Failed
+from course_lib.worker import Worker
+
+from autograder.answers import reference_namespace, wrong_answers
+
+
+class _TrainingReached(Exception):
+    """The exact part of a check is over."""
+
+
+class _ExactStudent(Student):
+    """A student that stops where training would begin."""
+
+    def train(self, probe, *args, using=()):
+        raise _TrainingReached
+
+
+def record(lesson):
+    """The snapshot of `lesson`: {check: {"reference": [answers in order], "mistakes": [[hint, call, result], ...]}}.
+
+    Raises ValueError when the reference fails its own check.
+    """
+    snapshot = {}
+    for name, check in checks_of(lesson).items():
+        reference, failure = _answers_of(check, reference_namespace(lesson), public_draw(lesson, name))
+        if failure is not None:
+            raise ValueError(f"the reference of {lesson} fails its own check {name!r}: {failure.hint} {failure.detail}")
+        mistakes = known_mistakes(check, lambda: public_draw(lesson, name))
+        snapshot[name] = {"reference": reference, "mistakes": [[m.hint, m.call, m.result] for m in mistakes]}
+    return snapshot
+
+
+def known_mistakes(check, make_draw):
+    """The wrong answers of `check` that fail before any training, each with its result where it fails, as Mistakes.
+
+    make_draw: gives the check's draw, afresh for each.
+    """
+    mistakes = []
+    for answer in wrong_answers(check.lesson):
+        if answer.check == check.name:
+            student = _ExactStudent(Worker(answer.make_namespace()).handle)
+            try:
+                check.body(student, _reference(check), make_draw())
+            except Failed:
+                mistakes.append(Mistake(answer.hint, len(student.log) - 1, student.log[-1]))
+            except _TrainingReached:
+                pass
+    return mistakes
+
+
+def write(lesson):
+    """Record `lesson` and write its snapshot, unless the one on disk says the same up to rounding. Returns whether it did."""
+    fresh, path = record(lesson), CHECKS / f"{lesson}.snapshot"
+    if is_current(lesson, fresh):
+        return False
+    path.write_bytes(wire.encode(fresh, SNAPSHOT_LIMITS))
+    return True
+
+
+def is_current(lesson, fresh=None):
+    """Whether the snapshot on disk is what `record` gives, up to the rounding in which processors differ."""
+    path = CHECKS / f"{lesson}.snapshot"
+    return path.is_file() and expect.equal_values(
+        fresh or record(lesson), wire.decode(path.read_bytes(), SNAPSHOT_LIMITS), rtol=1e-7, atol=1e-9)
+
+
+def _reference(check):
+    return Student(Worker(reference_namespace(check.lesson)).handle)
+
+
+def _answers_of(check, namespace, draw):
+    """What the reference was asked and gave, in order, and the Failed it ended with, if any."""
+    reference = _reference(check)
+    try:
+        check.body(_ExactStudent(Worker(namespace).handle), reference, draw)
+    except _TrainingReached:
+        pass
+    except Failed as failure:
+        return reference.log, failure
+    return reference.log, None

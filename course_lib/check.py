@@ -1,0 +1,136 @@
+"""What a check is, and how one is run: the same in the notebook, from the shell and in grading.
+
+A check is an ordinary function `(student, reference, draw)` in `course_lib/checks/<lesson>.py` under the decorator
+`check`. It returns when the submission is right and raises `Failed` when it isn't.
+"""
+
+import functools
+import importlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from course_lib import expect, wire
+from course_lib.student import local_student, replayed_student
+from course_lib.draw import public_draw
+from course_lib.scale import current_scale
+from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Failed, NotGraded, Verdict
+
+CHECKS = Path(__file__).parent / "checks"
+SNAPSHOT_LIMITS = wire.Limits(tree_bytes=4 * 1024**2, tensors=100_000, tensor_bytes=256 * 1024**2)
+
+
+@dataclass(frozen=True)
+class Check:
+    """points: what it is worth. needs: checks that must pass first. bounds: of the figures it trains for, by name."""
+
+    lesson: str
+    name: str
+    points: float
+    needs: tuple
+    bounds: dict
+    body: Callable
+
+    @property
+    def trains(self):
+        """Whether it trains a net."""
+        return bool(self.bounds)
+
+    @property
+    def title(self):
+        return (self.body.__doc__ or self.name).strip().splitlines()[0]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known wrong answer: `result` is what it gives as call number `call` of the check, where it fails."""
+
+    hint: str
+    call: int
+    result: object
+
+
+_registry = {}
+
+
+def check(points, needs=(), bounds=None):
+    """Make the decorated function the check of its name, in the lesson its module is named after."""
+
+    def register(body):
+        lesson = body.__module__.rpartition(".")[2]
+        made = Check(lesson, body.__name__, points, tuple(needs), bounds or {}, body)
+        _registry.setdefault(lesson, {})[made.name] = made
+        return made
+
+    return register
+
+
+def checks_of(lesson):
+    """The checks of `lesson`, by name, in the order of the lesson. Raises LookupError for a lesson without checks."""
+    if not (CHECKS / f"{lesson}.py").is_file():
+        known = ", ".join(sorted(path.stem for path in CHECKS.glob("[!_]*.py")))
+        raise LookupError(f"there is no lesson {lesson!r} with checks; known are: {known}")
+    importlib.import_module(f"course_lib.checks.{lesson}")
+    return _registry.get(lesson, {})
+
+
+def judge(check, student, reference, draw, mistakes=lambda: ()):
+    """Run one check and give its Verdict. Nothing but a KeyboardInterrupt gets out.
+
+    mistakes: called when the check fails; the known wrong answers on the same inputs. The one that fails at the same
+    call with the same result lends its hint.
+    """
+    start, detail = time.perf_counter(), ""
+    with expect.recording_figures() as figures:
+        try:
+            check.body(student, reference, draw)
+            outcome, hint = PASSED, ""
+        except Failed as failure:
+            outcome, hint, detail = FAILED, failure.hint, failure.detail
+            known = _diagnose(student.log, mistakes())
+            if known:
+                detail, hint = detail or (hint if hint != known else ""), known
+        except NotGraded as reason:
+            outcome, hint = NOT_GRADED, str(reason)
+        except Exception as error:  # a fault of the check, or of the judge's machine: never the learner's to pay for
+            outcome, hint = NOT_GRADED, f"The check itself failed ({type(error).__name__}: {error}). Please report it."
+    return Verdict(check.name, outcome, check.points if outcome == PASSED else 0, check.points, hint, detail,
+                   figures, time.perf_counter() - start)
+
+
+def _diagnose(log, mistakes):
+    """The hint of the known wrong answer that fails where this submission does, in the same way."""
+    for mistake in mistakes:
+        if mistake.call == len(log) - 1 and expect.equal_values(log[-1], mistake.result):
+            return mistake.hint
+    return None
+
+
+def judge_locally(lesson, name, namespace, progress=iter, scale=None):
+    """The Verdict of check `name` on the functions in `namespace`, against the recorded reference.
+
+    Raises LookupError for a name that isn't a check. A check whose `needs` don't pass fails with their hint.
+    """
+    checks = checks_of(lesson)
+    if name not in checks:
+        raise LookupError(f"{lesson} has no check {name!r}; it has: {', '.join(checks)}")
+    wanted, scale = checks[name], scale or current_scale()
+    for need in wanted.needs:
+        verdict = judge_locally(lesson, need, namespace, scale=scale)
+        if not verdict.passed:
+            return Verdict(name, verdict.verdict, 0, wanted.points,
+                           f"This builds on `{need}`, which doesn't pass yet: {verdict.hint}", verdict.detail)
+    recorded = snapshot(lesson).get(name, {"reference": [], "mistakes": []})
+    return judge(wanted, local_student(namespace, made=True, progress=progress),
+                 replayed_student(recorded["reference"]), public_draw(lesson, name, scale),
+                 lambda: [Mistake(*fields) for fields in recorded["mistakes"]])
+
+
+@functools.lru_cache
+def snapshot(lesson):
+    """What the reference and the known wrong answers give on the public inputs, recorded when the lesson was built."""
+    path = CHECKS / f"{lesson}.snapshot"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing beside the lesson's checks; `autograder build` records it")
+    return wire.decode(path.read_bytes(), SNAPSHOT_LIMITS)

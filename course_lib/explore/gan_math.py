@@ -1,0 +1,554 @@
+"""The explorables of the lesson `gan_math`."""
+
+import math
+import re
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from course_lib import gan
+from course_lib.explore import Explorable, Readout, button, choice, heading, slider, steps_slider
+from course_lib.explore.live import LiveTraining
+from course_lib.explore.sketchpad import SHAPES, Sketchpad, sample_strokes
+from course_lib.picture import Picture, Stage, image_png, montage, to_uint8
+from course_lib.style import (BLACK, DISCRIMINATOR, FAKE, GENERATOR, GREEN, GREY, ORANGE, REAL, VERMILLION,
+                              course_style, image_axes, new_figure)
+
+SATURATING, NON_SATURATING = "saturating", "non-saturating"
+LOG_2 = math.log(2)
+
+
+def _sigmoid(a):
+    return np.exp(-np.logaddexp(0, -np.asarray(a, dtype=float)))
+
+
+def _number(value, digits=4):
+    """A number for a readout: `digits` significant ones, in powers of ten where that is shorter; a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+# --- the generator's two losses ---
+
+@course_style()
+def saturation():
+    """The generator's two losses and their gradients at a discriminator's logit a between −10 and 10.
+
+    Saturating: log(1 − σ(a)), with |gradient| σ(a). Non-saturating: −log σ(a), with |gradient| 1 − σ(a)
+    (Goodfellow et al. 2014, section 3). Returns an Explorable with the control `a`.
+    """
+    logits = np.linspace(-10, 10, 401)
+    figure, axes = new_figure(8.6, 3.4, [["loss", "gradient"]])
+    curves = [("saturating: log(1 − σ(a))", VERMILLION, "-", lambda a: -np.logaddexp(0, a), _sigmoid),
+              ("non-saturating: −log σ(a)", GREEN, "--", lambda a: np.logaddexp(0, -a), lambda a: _sigmoid(-a))]
+    dots = []
+    for label, colour, dash, *functions in curves:
+        for panel, function in zip(axes.values(), functions):
+            panel.plot(logits, function(logits), dash, color=colour, label=label)
+            dot, = panel.plot([], [], "o", color=colour, markersize=9, markeredgecolor="white", zorder=3)
+            dots.append((dot, function))
+    axes["loss"].set(title="Loss that the generator minimises", ylim=(-11, 11), yticks=range(-10, 11, 5))
+    axes["gradient"].set(title="|gradient| with respect to a", yscale="log", ylim=(1e-5, 3))
+    axes["loss"].legend(loc="upper right")
+    for panel in axes.values():
+        panel.set(xlim=(-10.3, 10.3), xticks=range(-10, 11, 5), xlabel="logit a of the discriminator on a generated sample")
+    marks = [panel.axvline(0, color=GREY, linewidth=1.2, linestyle=":") for panel in axes.values()]
+
+    def redraw(a):
+        for dot, function in dots:
+            dot.set_data([a], [function(a)])
+        for mark in marks:
+            mark.set_xdata([a, a])
+        opinion = "sure that the sample is fake" if a < -3 else "fooled" if a > 3 else "undecided"
+        return (f"σ(a) = {_number(_sigmoid(a))}: the discriminator is {opinion}.\n"
+                f"|gradient|: saturating {_number(_sigmoid(a))}, non-saturating {_number(_sigmoid(-a), 5)}.")
+
+    return Explorable("Which loss still moves the generator?", figure, redraw,
+                      "Move a to the left: the discriminator grows sure that the sample is fake.",
+                      a=slider("logit a", -10.0, 10.0, -4.0, 0.1, digits=1))
+
+
+# --- the optimal discriminator ---
+
+def _log_normal(x, mean, std):
+    return -0.5 * ((x - mean) / std) ** 2 - math.log(std * math.sqrt(2 * math.pi))
+
+
+def jensen_shannon_of_normals(distance, width, points=1501):
+    """JSD between N(0, 1) and N(distance, width²) in nats, by the trapezoid rule from log-densities.
+
+    distance: a number or an array (n,), not negative; width > 0. Returns the shape of `distance`; values in [0, log 2].
+    """
+    distance = np.asarray(distance, dtype=float)
+    reach = 9 * max(1.0, width)
+    x = np.linspace(-reach, distance.max() + reach, points)
+    log_p, log_q = _log_normal(x, 0.0, 1.0), _log_normal(x, distance[..., None], width)
+    log_m = np.logaddexp(log_p, log_q) - LOG_2
+    return np.trapz(np.exp(log_p) * (log_p - log_m) + np.exp(log_q) * (log_q - log_m), x, axis=-1).clip(0, 2 * LOG_2) / 2
+
+
+@course_style()
+def optimal_discriminator():
+    """Two Gaussians p and q, the discriminator D* that is best against them, and their Jensen–Shannon divergence.
+
+    With targets r for real and f for generated samples, D* = (r·p + f·q)/(p + q). The divergence is that of p and q
+    alone, in nats, at most log 2. Returns an Explorable with the controls distance, width, real, fake.
+    """
+    x, distances = np.linspace(-5, 11, 641), np.linspace(0, 8, 41)
+    figure, axes = new_figure(8.6, 4.3, [["density", "divergence"], ["decision", "divergence"]], width_ratios=[1.7, 1])
+    log_p = _log_normal(x, 0.0, 1.0)
+    axes["density"].plot(x, np.exp(log_p), color=REAL, label="p, real: N(0, 1)")
+    q_line, = axes["density"].plot(x, x, "--", color=FAKE, label="q, generated")
+    axes["density"].set(title="Densities", ylim=(0, 1.4), xlim=(x[0], x[-1]))
+    axes["density"].legend(loc="upper right")
+    for level in (0, 0.5, 1):
+        axes["decision"].axhline(level, color=GREY, linewidth=0.8, linestyle=":")
+    best_line, = axes["decision"].plot(x, x, color=DISCRIMINATOR)
+    axes["decision"].set(title="D*(x), the best discriminator", ylim=(-0.05, 1.05), xlim=(x[0], x[-1]), xlabel="x")
+    jsd_line, = axes["divergence"].plot(distances, distances, color=BLACK)
+    dot, = axes["divergence"].plot([], [], "o", color=ORANGE, markersize=10, markeredgecolor=BLACK)
+    axes["divergence"].axhline(LOG_2, color=GREY, linestyle="--", linewidth=1.2)
+    axes["divergence"].annotate("log 2 = 0.693", (8, LOG_2), (0, 4), textcoords="offset points", ha="right", color=GREY)
+    axes["divergence"].set(title="JSD(p‖q) in nats", xlabel="distance of the means", ylim=(-0.02, 0.76), xlim=(-0.3, 8.3))
+
+    def redraw(distance, width, real, fake):
+        log_q = _log_normal(x, distance, width)
+        q_line.set_ydata(np.exp(log_q))
+        best = fake + (real - fake) * _sigmoid(log_p - log_q)
+        best_line.set_ydata(best)
+        jsd_line.set_ydata(jensen_shannon_of_normals(distances, width))
+        jsd = float(jensen_shannon_of_normals(distance, width))
+        dot.set_data([distance], [jsd])
+        smoothed = "" if (real, fake) == (1, 0) else (
+            f"\nSmoothed labels: D* = ({real:.2f}·p + {fake:.2f}·q)/(p + q) runs from {min(real, fake):.2f} to {max(real, fake):.2f}.")
+        return (f"JSD = {_number(jsd)} nats, {jsd / LOG_2:.1%} of its bound log 2; "
+                f"V(D*) = −log 4 + 2·JSD = {_number(2 * jsd - 2 * LOG_2)} with hard labels.{smoothed}")
+
+    return Explorable("The best discriminator against two known densities", figure, redraw,
+                      "D* depends on p/q alone. Far apart, it is flat at 1 and at 0 where the samples are.",
+                      distance=slider("distance of the means", 0.0, 8.0, 2.0, 0.05),
+                      width=slider("width of q (std)", 0.3, 3.0, 1.0, 0.05),
+                      real=slider("target for real samples", 0.5, 1.0, 1.0, 0.01),
+                      fake=slider("target for generated", 0.0, 0.5, 0.0, 0.01))
+
+
+# --- the Dirac-GAN ---
+
+MINIMAX = "GAN (minimax)"
+SIMULTANEOUS, GENERATOR_FIRST, DISCRIMINATOR_FIRST = "simultaneous", "alternating, G first", "alternating, D first"
+DIRAC_START = (1.0, 1.0)
+
+
+def dirac_gradients(theta, psi, gamma=0.0, loss=MINIMAX):
+    """(dθ/dt, dψ/dt) of the Dirac-GAN (Mescheder, Geiger, Nowozin 2018, definition 2.1). Numbers or arrays.
+
+    The data are a point at 0, the generator a point at θ, the discriminator D(x) = ψ·x, and
+    V = f(ψθ) + f(0) with f(t) = −log(1 + exp(−t)). The discriminator climbs V − γ/2·ψ² (R1); the generator descends V,
+    or, non-saturating, climbs f(−ψθ).
+    """
+    slope = _sigmoid(-psi * theta)
+    pull = slope if loss == MINIMAX else _sigmoid(psi * theta)
+    return -pull * psi, slope * theta - gamma * psi
+
+
+def dirac_trajectory(h, gamma=0.0, order=SIMULTANEOUS, loss=MINIMAX, steps=500, start=DIRAC_START):
+    """(θ, ψ) from `start` on, (steps + 1, 2), with step size h; `order` says who steps when."""
+    theta, psi = start
+    path = [start]
+    for _ in range(steps):
+        d_theta, d_psi = dirac_gradients(theta, psi, gamma, loss)
+        if order == GENERATOR_FIRST:
+            theta += h * d_theta
+            psi += h * dirac_gradients(theta, psi, gamma, loss)[1]
+        elif order == DISCRIMINATOR_FIRST:
+            psi += h * d_psi
+            theta += h * dirac_gradients(theta, psi, gamma, loss)[0]
+        else:
+            theta, psi = theta + h * d_theta, psi + h * d_psi
+        path.append((theta, psi))
+    return np.array(path, dtype=float)
+
+
+def dirac_eigenvalues(h, gamma=0.0, order=SIMULTANEOUS):
+    """The two eigenvalues, complex, of one step linearised at the equilibrium (0, 0); alike for both losses.
+
+    Below 1 in absolute value: steps near the equilibrium approach it.
+    """
+    if order == SIMULTANEOUS:
+        step = np.array([[1, -h / 2], [h / 2, 1 - h * gamma]])
+    else:  # who is first makes no difference: AB and BA have the same eigenvalues
+        step = np.array([[1, 0], [h / 2, 1 - h * gamma]]) @ np.array([[1, -h / 2], [0, 1]])
+    return np.linalg.eigvals(step.astype(complex))
+
+
+@course_style()
+def dirac_gan():
+    """Phase portrait of the Dirac-GAN: vector field, a trajectory from (1, 1), its distance from the equilibrium, eigenvalues.
+
+    Returns an Explorable with the controls h, gamma, order, loss, steps.
+    """
+    from matplotlib.ticker import NullLocator
+    figure, axes = new_figure(9.0, 4.6, [["phase", "norm"], ["phase", "eigenvalues"]], width_ratios=[1.2, 1])
+    unit = np.stack(np.meshgrid(*[np.linspace(-1, 1, 17)] * 2))
+    field = axes["phase"].quiver(*unit, *unit, color="#A8A8A8", pivot="mid", scale=22, width=0.004)
+    path_line, = axes["phase"].plot([], [], color=REAL, linewidth=1.4)
+    axes["phase"].plot(*DIRAC_START, "o", color=GREEN, markersize=9, label="start", linestyle="none")
+    end, = axes["phase"].plot([], [], "s", color=VERMILLION, markersize=8, label="end", linestyle="none")
+    axes["phase"].plot(0, 0, "+", color=BLACK, markersize=14, markeredgewidth=2, label="equilibrium", linestyle="none")
+    axes["phase"].set(title="Trajectory and vector field", xlabel="generator θ", ylabel="discriminator ψ", aspect="equal")
+    axes["phase"].legend(loc="upper right", ncols=3, handletextpad=0.1, columnspacing=0.8, frameon=True, framealpha=0.9,
+                         edgecolor="none")
+    norm_line, = axes["norm"].plot([], [], color=REAL)
+    axes["norm"].set(title="Distance ‖(θ, ψ)‖ from the equilibrium", yscale="log", xlabel="step")
+    axes["norm"].yaxis.set_minor_locator(NullLocator())
+    turn = np.linspace(0, 2 * np.pi, 181)
+    axes["eigenvalues"].plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=1.2, linestyle="--")
+    eigen, = axes["eigenvalues"].plot([], [], "X", color=ORANGE, markersize=10, markeredgecolor=BLACK, linestyle="none")
+    axes["eigenvalues"].set(title="Eigenvalues λ of one step; dashed: |λ| = 1", xlabel="Re λ", ylabel="Im λ", aspect="equal",
+                            anchor="W", xlim=(-2.2, 1.4), ylim=(-1.15, 1.15))
+
+    def redraw(h, gamma, order, loss, steps):
+        path = dirac_trajectory(h, gamma, order, loss, steps)
+        reach = next((reach for reach in (2.4, 5, 10, 20, 50) if reach >= abs(path).max()), 100)
+        axes["phase"].set(xlim=(-reach, reach), ylim=(-reach, reach))
+        field.set_offsets(0.98 * reach * unit.reshape(2, -1).T)
+        u, v = dirac_gradients(*(0.98 * reach * unit), gamma, loss)
+        length = np.hypot(u, v).clip(1e-9)
+        field.set_UVC(u / length, v / length)
+        path_line.set_data(*path.T)
+        end.set_data(*path[-1:].T)
+        norms = np.linalg.norm(path, axis=1)
+        norm_line.set_data(np.arange(steps + 1), norms)
+        axes["norm"].set(xlim=(0, steps), ylim=_decades(norms))
+        values = dirac_eigenvalues(h, gamma, order)
+        eigen.set_data(values.real, values.imag)
+        radius = np.abs(values).max()
+        verdict = ("> 1: pushed away" if radius > 1 + 1e-9 else "< 1: drawn in" if radius < 1 - 1e-9 else "= 1: neither")
+        shown = "  and  ".join(_complex(value) for value in values)
+        return (f"After {steps} steps ‖(θ, ψ)‖ = {_number(norms[-1], 3)} (start {_number(norms[0], 3)}).\n"
+                f"Near the equilibrium one step has the eigenvalues {shown}; spectral radius {radius:.5f} {verdict}.")
+
+    return Explorable("Does it converge? The Dirac-GAN", figure, redraw,
+                      "The data sit at 0, the generator at θ, and D(x) = ψ·x: the smallest GAN there is.",
+                      h=slider("step size h", 0.01, 1.0, 0.2, 0.01), gamma=slider("R1 weight γ", 0.0, 3.0, 0.0, 0.05),
+                      order=choice("order of the steps", [SIMULTANEOUS, GENERATOR_FIRST, DISCRIMINATOR_FIRST]),
+                      loss=choice("generator's loss", [MINIMAX, NON_SATURATING]),
+                      steps=slider("steps", 10, 2000, 500, 10))
+
+
+def _decades(values):
+    """Limits of a logarithmic axis: powers of ten around `values`, at even distances, from 2 to 24 of them."""
+    high = math.ceil(math.log10(values.max()) + 0.02)
+    low = math.floor(math.log10(max(values.min(), 1e-300)) - 0.02)
+    apart = min(24, -2 * ((low - high) // 2))
+    return 10.0 ** (high - apart), 10.0 ** high
+
+
+def _complex(value):
+    real, imaginary = f"{value.real:.3f}".replace("-", "−"), abs(value.imag)
+    return real if imaginary < 5e-7 else f"{real} {'−' if value.imag < 0 else '+'} {imaginary:.3f}i"
+
+
+# --- GANs in the plane, learned live by the learner's own steps ---
+
+REACH = 3.0  # half the side of the square that is shown
+SHOWN = 500  # points of each kind in the picture
+_DRAW = 2000  # samples to count modes with
+
+
+def _saturating_step(D, G, opt_G, z):
+    """One generator step on log(1 − D(G(z))) = −softplus(logit)."""
+    loss = -F.softplus(D(G(z))).mean()
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.detach()
+
+
+class _PlaneGAN:
+    """Two small nets on points of the plane, the learner's two steps, and the picture of both."""
+
+    def __init__(self, discriminator_step, generator_step, sample, settings, extra_panel=None):
+        """sample(n, generator) → (n, 2) points; settings: k, rate, beta1 and perhaps loss, widgets with a value."""
+        self.steps = {NON_SATURATING: generator_step, SATURATING: _saturating_step}
+        self.discriminator_step, self.sample, self.settings = discriminator_step, sample, settings
+        with course_style():
+            self.figure, self.axes = new_figure(8.8 if extra_panel else 4.6, 4.2, [["plane"] + ([extra_panel] if extra_panel else [])],
+                                                width_ratios=[1.15, 1] if extra_panel else [1])
+            self._draw_plane(self.axes["plane"])
+        self.reset()
+
+    def _draw_plane(self, plane):
+        from matplotlib.colors import LinearSegmentedColormap
+        opinion = LinearSegmentedColormap.from_list("opinion", ["#F6C9A8", "#FFFFFF", "#A9D0EA"])
+        self._opinion = plane.imshow(np.full((48, 48), 0.5), extent=(-REACH, REACH, -REACH, REACH), origin="lower", vmin=0, vmax=1,
+                                     cmap=opinion, interpolation="bilinear")
+        self._real, = plane.plot([], [], ".", color=REAL, markersize=4, alpha=0.55, label="real", linestyle="none")
+        self._fake, = plane.plot([], [], "x", color=FAKE, markersize=4, markeredgewidth=1, alpha=0.8, label="generated", linestyle="none")
+        plane.grid(False)
+        plane.set(title="Samples; shade: where D says real (blue), fake (red)", xlim=(-REACH, REACH), ylim=(-REACH, REACH),
+                  aspect="equal", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+        plane.legend(loc="upper right", ncols=2, handletextpad=0.1, columnspacing=0.8, frameon=True, framealpha=0.9,
+                     edgecolor="none", markerscale=1.8)
+
+    def reset(self):
+        """Both nets and optimisers anew, from the same seed each time, so that settings can be compared."""
+        self.random = torch.Generator().manual_seed(0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.G, self.D = gan.ring_generator(), gan.ring_discriminator()
+        adam = lambda net: torch.optim.Adam(net.parameters(), lr=self.settings["rate"].value, betas=(self.settings["beta1"].value, 0.999))
+        self.opt_D, self.opt_G = adam(self.D), adam(self.G)
+
+    def noise(self, n):
+        return torch.randn(n, gan.RING_NOISE, generator=self.random)
+
+    def step(self, batch=128):
+        """k steps of the discriminator, then one of the generator, at the present settings."""
+        for optimizer in (self.opt_D, self.opt_G):
+            for group in optimizer.param_groups:
+                group["lr"], group["betas"] = self.settings["rate"].value, (self.settings["beta1"].value, 0.999)
+        for _ in range(self.settings["k"].value):
+            self.discriminator_step(self.D, self.G, self.opt_D, self.sample(batch, self.random), self.noise(batch))
+        loss = self.settings["loss"].value if "loss" in self.settings else NON_SATURATING
+        self.steps[loss](self.D, self.G, self.opt_G, self.noise(batch))
+
+    @torch.no_grad()
+    def show(self, real):
+        """Move the points and the shade; returns generated samples, (2000, 2). `real`: points (n, 2) to show."""
+        line = torch.linspace(-REACH, REACH, 48)
+        places = torch.cartesian_prod(line, line).flip(1)
+        self._opinion.set_data(torch.sigmoid(self.D(places)).reshape(48, 48).numpy())
+        samples = self.G(torch.randn(_DRAW, gan.RING_NOISE, generator=torch.Generator().manual_seed(1)))
+        self._fake.set_data(*samples[:SHOWN].T.numpy())
+        self._real.set_data(*real[:SHOWN].T.numpy())
+        return samples
+
+
+def _training_settings():
+    return {"k": slider("k: steps of D per step of G", 1, 5, 1),
+            "rate": steps_slider("learning rate", [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], 1e-3),
+            "beta1": slider("Adam's β₁", 0.0, 0.95, 0.0, 0.05)}
+
+
+def ring_playground(discriminator_step, generator_step, limit=20_000):
+    """A ring of 8 Gaussians, learned live by the learner's own steps: samples, modes found, share of high quality.
+
+    discriminator_step(D, G, opt_D, x, z) → loss and generator_step(D, G, opt_G, z) → loss, each doing one optimiser step;
+    x (128, 2) is real, z (128, 2) noise. With the loss "saturating" the generator takes the course's own step.
+    Settings act at once, also in the middle of training; Reset begins from the same weights. It pauses after `limit` steps.
+    Returns a widget; its `training` has start(), pause(), reset().
+    """
+    settings = _training_settings() | {"loss": choice("generator's loss", [NON_SATURATING, SATURATING])}
+    players = _PlaneGAN(discriminator_step, generator_step, gan.ring, settings, extra_panel="history")
+    real = gan.ring(SHOWN, torch.Generator().manual_seed(2))
+    axes, history = players.axes["history"], []
+    with course_style():
+        modes_line, = axes.step([], [], where="post", color=GENERATOR, label="modes found, of 8")
+        quality_line, = axes.plot([], [], "--", color=BLACK, label="high-quality share, in eighths")
+        axes.set(title="Modes and quality", xlabel="step", ylim=(-0.3, 9.6), yticks=range(0, 9, 2))
+        axes.legend(loc="upper right", ncols=2, columnspacing=1.0)
+
+    def reset():
+        players.reset()
+        history.clear()
+
+    def redraw():
+        modes, quality = gan.count_modes(players.show(real), gan.ring_modes(), sigma=0.1)
+        history.append((training.steps_done if training else 0, modes, 8 * quality))
+        step, found, share = zip(*history)
+        modes_line.set_data(step, found)
+        quality_line.set_data(step, share)
+        axes.set_xlim(0, max(1000, step[-1] * 1.02))
+        return (f"Step {step[-1]}: {modes} of 8 modes found, {quality:.1%} of the samples within 3σ of a mode "
+                f"(a perfect sampler: 98.9 %).")
+
+    training = None
+    training = LiveTraining(players.figure, reset, players.step, redraw, limit)
+    panel = widgets.VBox([heading("A ring of 8 Gaussians, learned by your own steps",
+                                  "All settings can be changed while it trains. Which ones lose modes?"),
+                          *settings.values(), training])
+    panel.training = training
+    return panel
+
+
+def draw_a_distribution(discriminator_step, generator_step, limit=20_000):
+    """Draw a distribution with mouse, pen or finger, or choose a shape, and watch the GAN learn it.
+
+    The two steps are the learner's own, as for `ring_playground`. Drawing on while it trains changes the data at once.
+    Returns a widget; its `training` has start(), pause(), reset(), its `pad` the strokes.
+    """
+    settings = _training_settings()
+    pad = Sketchpad()
+    sample = lambda n, generator: sample_strokes(pad.strokes, n, generator)
+    players = _PlaneGAN(discriminator_step, generator_step, sample, settings)
+
+    def redraw():
+        drawn = bool(pad.strokes)
+        players.show(sample(SHOWN, torch.Generator().manual_seed(2)) if drawn else torch.empty(0, 2))
+        if not drawn:
+            return "Nothing is drawn yet: draw in the square, or choose a shape, then press Start."
+        return f"Step {training.steps_done if training else 0}: generated samples (red crosses) over your drawing (blue dots)."
+
+    training = None
+    training = LiveTraining(players.figure, players.reset, players.step, redraw, limit)
+    pad.observe(lambda change: training.draw(), "strokes")
+
+    def put(shape):
+        pad.strokes = shape
+
+    shapes = [button(name, lambda name=name: put(SHAPES[name]), f"Draw the shape {name}") for name in SHAPES]
+    shapes.append(button("clear", lambda: (training.pause(), put([])), "Wipe the drawing"))
+    drawing = widgets.VBox([widgets.HTML("Your distribution:"), pad, widgets.HBox(shapes)], layout={"margin": "0 16px 0 0"})
+    panel = widgets.VBox([heading("Draw a distribution and watch the GAN learn it",
+                                  "Draw in the square or choose a shape, then press Start. Each stroke gets points by its length."),
+                          *settings.values(), widgets.HBox([drawing, training], layout={"flex_flow": "row wrap"})])
+    panel.training, panel.pad = training, pad
+    return panel
+
+
+# --- images: the reader as discriminator, and the generator's handwriting ---
+
+def wilson_interval(right, n, z=1.959964):
+    """95 % interval for a share, from `right` of n: (low, high) (Wilson 1927). n = 0 gives (0, 1)."""
+    if n == 0:
+        return 0.0, 1.0
+    share, spread = right / n, z * z / n
+    middle, half = share + spread / 2, z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
+    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+
+
+def be_the_discriminator(real_images, fake_images, rounds=20, seed=None):
+    """A game: of two pictures, which is real? Running score with its 95 % interval; all pairs revealed at the end.
+
+    real_images, fake_images: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits (n, 794), values in [−1, 1].
+    The reader is the classifier of a two-sample test (Lopez-Paz & Oquab 2017): an accuracy surely above one half means
+    that the two samples differ; chance accuracy means that this classifier, on this many pairs, saw no difference.
+    Raises ValueError when there are fewer than one image of either kind. Returns a widget.
+    """
+    real, fake = to_uint8(real_images), to_uint8(fake_images)
+    if not len(real) or not len(fake):
+        raise ValueError("the game needs at least one real and one generated image")
+    random = np.random.default_rng(seed)
+    pairs = [(real[random.integers(len(real))], fake[random.integers(len(fake))], bool(random.integers(2))) for _ in range(rounds)]
+    answers = []
+    pictures, readout, reveal = [Picture(width="196px"), Picture(width="196px")], Readout(), Picture(width="0px")
+    buttons = [button("The left one is real", lambda: answer(True), style="primary"),
+               button("The right one is real", lambda: answer(False), style="primary")]
+    again = button("Play again", lambda: play_again())
+    again.layout.display = "none"
+    columns = [widgets.VBox([picture, press], layout={"align_items": "center", "margin": "6px 24px 6px 0"})
+               for picture, press in zip(pictures, buttons)]
+
+    def answer(says_left):
+        if len(answers) < rounds:
+            answers.append(says_left)
+            show()
+
+    def show():
+        done = len(answers)
+        over = done == rounds
+        for press in buttons:
+            press.disabled = over
+        again.layout.display = "" if over else "none"
+        readout.say(_game_text(sum(said == left for said, (_, _, left) in zip(answers, pairs)), done, rounds))
+        if over:
+            reveal.png, reveal.width = _reveal(pairs, answers)
+            reveal.alt = "All pairs, the real picture of each framed in blue; wrong answers are marked with a cross."
+            return
+        a_real, a_fake, real_left = pairs[done]
+        shown = (a_real, a_fake) if real_left else (a_fake, a_real)
+        for picture, image, side in zip(pictures, shown, ("left", "right")):
+            picture.png, picture.alt = image_png(image, zoom=max(1, 196 // image.shape[0])), f"The {side} picture of pair {done + 1}"
+
+    def play_again():
+        fresh = be_the_discriminator(real_images, fake_images, rounds)
+        panel.children = fresh.children
+
+    show()
+    panel = widgets.VBox([heading("Be the discriminator", "One of the two pictures is real, the other drawn by the generator. Which one is real?"),
+                          widgets.HBox(columns), readout, again, reveal])
+    return panel
+
+
+def _game_text(right, done, rounds):
+    if not done:
+        return f"Pair 1 of {rounds}. Guessing is right half of the time."
+    low, high = wilson_interval(right, done)
+    score = f"{right} of {done} right: accuracy {right / done:.0%}, 95 % interval {low:.0%} to {high:.0%}."
+    if low > 0.5:
+        meaning = "Chance, 50 %, lies below the interval: you tell them apart, so the two samples do differ."
+    elif high < 0.5:
+        meaning = "Chance, 50 %, lies above the interval: you see the difference but name it the wrong way round."
+    else:
+        meaning = (f"Chance, 50 %, lies in the interval: from {done} pair{'s' if done > 1 else ''} you have not told them apart. "
+                   "That doesn't prove that they are alike: a sharper eye or more pairs might.")
+    return f"{score}\n{meaning}" + (f"\nPair {done + 1} of {rounds}." if done < rounds else "\nAll pairs, the real picture framed in blue:")
+
+
+@course_style()
+def _reveal(pairs, answers, columns=5):
+    """PNG of all pairs with the real picture framed, and the width to show it with."""
+    height, width = pairs[0][0].shape[:2]
+    rows = -(-len(pairs) // columns)
+    figure, axes = new_figure(8.2, 1.0 * rows + 0.1, [["all"]])
+    sheet_axes = axes["all"]
+    cell_w, cell_h = 2 * width + 10 + width // 2, height + 8
+    for i, ((real, fake, real_left), said_left) in enumerate(zip(pairs, answers)):
+        left, top = i % columns * cell_w, i // columns * cell_h
+        for place, image in enumerate((real, fake) if real_left else (fake, real)):
+            x = left + place * (width + 3)
+            sheet_axes.imshow(image, extent=(x, x + width, top + height, top), cmap="gray", vmin=0, vmax=255)
+        from matplotlib.patches import Rectangle
+        framed = left if real_left else left + width + 3
+        sheet_axes.add_patch(Rectangle((framed, top), width, height, fill=False, edgecolor=REAL, linewidth=3))
+        right = said_left == real_left
+        sheet_axes.text(left + 2 * width + 8, top + height / 2, "✓" if right else "✗", color=GREEN if right else VERMILLION,
+                        fontsize=15, va="center", ha="left")
+    sheet_axes.set(xlim=(-2, columns * cell_w), ylim=(rows * cell_h, -3), aspect="equal")
+    image_axes(sheet_axes)
+    stage = Stage(figure)
+    return stage.png(), stage.css_width
+
+
+def dial(generator, number=""):
+    """Type a phone number and see it in the generator's handwriting; a button draws it anew.
+
+    generator: noise (n, 26) = [16 normals, one-hot of the digit] → (n, ≥ 784), pixels in [−1, 1] first, as
+    `gan.digit_generator` has it. It is put into eval mode for the drawing, and back. Returns a widget.
+    """
+    box = widgets.Text(value=number, placeholder="e.g. 030 1234567", description="Phone number",
+                       style={"description_width": "initial"}, layout={"width": "22em"}, continuous_update=True)
+    picture, readout = Picture(), Readout()
+
+    def draw(change=None):
+        signs = re.sub(r"[^0-9 ]", " ", box.value).strip()[:24]
+        digits = [int(sign) for sign in signs if sign != " "]
+        if not digits:
+            picture.png, picture.alt, picture.width = b"", "", "0px"
+            readout.say("Type at least one digit." if box.value else "")
+            return
+        drawn = iter(to_uint8(_handwriting(generator, digits)))
+        line = np.stack([np.zeros((28, 28), np.uint8) if sign == " " else next(drawn) for sign in signs])
+        picture.png = image_png(montage(line, len(line), gap=0), zoom=2)
+        picture.width, picture.alt = f"{min(42 * len(line), 840)}px", f"The number {signs}, handwritten by the generator"
+        readout.say("The same noise never comes twice: press the button for other handwriting."
+                    if len(signs) < 24 else "Only the first 24 signs are drawn.")
+
+    box.observe(draw, "value")
+    draw()
+    return widgets.VBox([heading("Dial", "Your own phone number, drawn by the net."),
+                         widgets.HBox([box, button("Draw it again", draw, "Draw the number with new noise", "primary")]), picture, readout])
+
+
+@torch.no_grad()
+def _handwriting(generator, digits):
+    """Images (n, 784) in [−1, 1] of the digits, with fresh noise; the generator's mode is left as it was."""
+    weight = next(generator.parameters())
+    z = gan.digit_noise(len(digits), labels=torch.tensor(digits)).to(weight)
+    training = generator.training
+    try:
+        return generator.eval()(z)[:, :gan.PIXELS]
+    finally:
+        generator.train(training)

@@ -1,0 +1,100 @@
+"""A lesson's first line, `check = start("lesson")`: the progress at the top, and `check("name")` below it."""
+
+import html
+import importlib
+import sys
+import threading
+
+from course_lib import card
+from course_lib.check import checks_of, judge_locally
+from course_lib.progress import Progress
+from course_lib.scale import current_scale
+from course_lib.verdict import NOT_GRADED, Verdict
+
+
+class CheckFailed(Exception):
+    """A check didn't pass. Shown as one line below the card, without a traceback: there is nothing to see in it."""
+
+    def __init__(self, verdict):
+        super().__init__(f"{verdict.check}: {verdict.verdict}")
+        self.verdict = verdict
+
+    def _render_traceback_(self):
+        return [f"{self.verdict.check}: {self.verdict.verdict}. Change your code above, run it, and check again."]
+
+
+def start(lesson):
+    """Show the lesson's progress and return its `check` function.
+
+    Raises LookupError for an unknown lesson.
+    """
+    checks_of(lesson)
+    # The first optimiser of a process imports torch._dynamo, 1.3 s; that can happen while the learner reads.
+    threading.Thread(target=importlib.import_module, args=["torch._dynamo"], daemon=True).start()
+    return Checker(lesson)
+
+
+class Checker:
+    """`check("name")` runs a check on the names of the notebook that calls it and shows the verdict.
+
+    Raises CheckFailed when the check doesn't pass, so that whoever executes the notebook sees it too.
+    """
+
+    def __init__(self, lesson):
+        self.lesson, self.progress, self._widget = lesson, Progress(lesson), None
+        self._show_progress()
+
+    def __call__(self, name):
+        namespace = sys._getframe(1).f_globals
+        try:
+            verdict = judge_locally(self.lesson, name, namespace, progress=_bar)
+        except KeyboardInterrupt:
+            verdict = Verdict(name, NOT_GRADED, 0, checks_of(self.lesson)[name].points,
+                              "Interrupted. Nothing is lost: run the check again when you like.")
+        self.progress.record(verdict)
+        if self._widget is not None:
+            self._widget.value = _overview(self.progress)
+        _show(card.as_html(verdict), card.as_text(verdict))
+        if not verdict.passed:
+            raise CheckFailed(verdict) from None
+
+    def _show_progress(self):
+        if not _in_notebook():
+            return
+        import ipywidgets
+        from IPython.display import display
+        self._widget = ipywidgets.HTML(_overview(self.progress))
+        display(self._widget)
+
+
+def _bar(iterable):
+    """A progress bar with the remaining time, on stdout: stock nbgrader takes anything on stderr for a failure."""
+    from tqdm.auto import tqdm
+    return tqdm(iterable, desc="training", file=sys.stdout, leave=False, mininterval=0.3)
+
+
+def _in_notebook():
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    return bool(shell) and hasattr(shell, "kernel")
+
+
+def _show(as_html, as_text):
+    if _in_notebook():
+        from IPython.display import display
+        display({"text/html": as_html, "text/plain": as_text}, raw=True)
+    else:
+        print(as_text)
+
+
+def _overview(progress):
+    """The strip at the top of a lesson: a mark for each check, points so far, and what comes next."""
+    earned, total = progress.points()
+    passed, coming = set(progress.passed()), progress.next()
+    marks = " ".join(
+        f'<span style="white-space:nowrap;margin-right:.9em;{"color:#009E73;font-weight:600" if name in passed else ""}">'
+        f'{"✓" if name in passed else "○"} {html.escape(name)}</span>' for name in checks_of(progress.lesson))
+    next_up = f"Next: <code>{html.escape(coming)}</code>." if coming else "All checks pass."
+    return (f'<div style="line-height:1.6;padding:6px 12px;border:1px solid color-mix(in srgb,currentColor 25%,transparent);'
+            f'border-radius:6px"><strong>{earned:g} of {card.points_text(total)}</strong> from checks. {next_up} '
+            f'<span style="opacity:.75">This machine trains at the scale <code>{current_scale().value}</code>.</span>'
+            f'<br>{marks}</div>')

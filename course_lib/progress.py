@@ -1,0 +1,64 @@
+"""Which checks of a lesson have passed, kept in a small file beside the lesson's notebook.
+
+The file travels with the folder and outlives the kernel. It is a convenience for the learner, not a grade.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from course_lib.check import checks_of
+
+FILE = ".progress.json"
+
+
+def lesson_folder(lesson):
+    """The folder of `lesson`'s notebook: where we are, or below lessons/ of the folder we are in, or of the course.
+
+    Returns None when there is none.
+    """
+    course = Path(__file__).resolve().parent.parent
+    for folder in (Path.cwd(), Path.cwd() / lesson, Path.cwd() / "lessons" / lesson, course / "lessons" / lesson):
+        if (folder / f"{lesson}.ipynb").is_file():
+            return folder
+    return None
+
+
+class Progress:
+    """The verdicts so far of one lesson. Survives a missing, broken or unwritable file: then it starts empty."""
+
+    def __init__(self, lesson, folder=None):
+        folder = folder or lesson_folder(lesson)
+        self.lesson, self._path = lesson, folder and Path(folder) / FILE
+        self.verdicts = self._read()
+
+    def record(self, verdict):
+        """Keep the newest verdict of a check."""
+        self.verdicts[verdict.check] = verdict.verdict
+        if self._path:
+            try:
+                unfinished = self._path.with_name(f"{FILE}.{os.getpid()}")
+                unfinished.write_text(json.dumps({"lesson": self.lesson, "verdicts": self.verdicts}, indent=1))
+                unfinished.replace(self._path)
+            except OSError:
+                pass  # a read-only folder costs the memory of progress, nothing else
+
+    def _read(self):
+        try:
+            known = json.loads(self._path.read_text())["verdicts"] if self._path else {}
+            return {str(name): str(verdict) for name, verdict in known.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    def passed(self):
+        """Names of the checks that pass, in the lesson's order."""
+        return [name for name in checks_of(self.lesson) if self.verdicts.get(name) == "passed"]
+
+    def points(self):
+        """(points so far, points of all checks)."""
+        checks = checks_of(self.lesson)
+        return sum(checks[name].points for name in self.passed()), sum(check.points for check in checks.values())
+
+    def next(self):
+        """The first check that doesn't pass yet, or None."""
+        return next((name for name in checks_of(self.lesson) if self.verdicts.get(name) != "passed"), None)

@@ -1,0 +1,45 @@
+"""How large the training is: a smoke test in CI, an honest size on a CPU, or the full size on a GPU."""
+
+import os
+from enum import Enum
+
+import torch
+
+
+class Scale(Enum):
+    """smoke: at most 5 s a check, one thread. cpu: at most 20 s a check, one thread. gpu: the full net and data."""
+
+    SMOKE = "smoke"
+    CPU = "cpu"
+    GPU = "gpu"
+
+    def pick(self, **by_scale):
+        """The value for this scale; a scale not named takes the next smaller one's.
+
+        >>> Scale.GPU.pick(smoke=100, cpu=4000)
+        4000
+        """
+        order = [Scale.GPU, Scale.CPU, Scale.SMOKE]
+        for scale in order[order.index(self):]:
+            if scale.value in by_scale:
+                return by_scale[scale.value]
+        raise ValueError(f"no value for the scale {self.value!r} or a smaller one, only for {sorted(by_scale)}")
+
+    @property
+    def device(self):
+        return torch.device("cuda" if self is Scale.GPU else "cpu")
+
+
+def current_scale():
+    """$COURSE_SCALE if it is set, else gpu where torch sees one, else cpu.
+
+    Raises ValueError when $COURSE_SCALE names no scale.
+    """
+    wanted = os.environ.get("COURSE_SCALE")
+    if not wanted:
+        return Scale.GPU if torch.cuda.is_available() else Scale.CPU
+    try:
+        return Scale(wanted.lower())
+    except ValueError:
+        known = ", ".join(scale.value for scale in Scale)
+        raise ValueError(f"COURSE_SCALE is {wanted!r}; it can be one of {known}") from None

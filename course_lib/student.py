@@ -1,0 +1,108 @@
+"""The check's side of the boundary: the submission's functions, called through frames and never touched directly."""
+
+import functools
+import inspect
+import textwrap
+
+from course_lib import wire
+from course_lib.verdict import Failed
+from course_lib.worker import Worker
+
+
+class Student:
+    """A submission, or the reference, behind a transport.
+
+    `student.name(*args)` calls its function `name`. transport: a function from a request's frame to the answer's.
+    log: the results so far, in the order of the calls; what tells one mistake from another.
+    """
+
+    def __init__(self, transport, limits=wire.LIMITS):
+        self._transport, self._limits, self.log = transport, limits, []
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return functools.partial(self.call, name)
+
+    def call(self, name, *args):
+        """The result of the submission's `name(*args)`. Raises Failed, with a sentence, where there is none."""
+        answer = self._ask(f"`{name}`", do="call", name=name, args=list(args))
+        if answer.get("changed"):
+            number = answer["changed"][0] + 1
+            self._fail(f"`{name}` changes its argument number {number} in place. "
+                       "Leave inputs as they are: the caller still needs them.", "changed")
+        return self._keep(answer["value"])
+
+    def grad(self, name, *args, wrt=0):
+        """The gradient of the sum of `name(*args)` with respect to argument `wrt`, computed beside the submission."""
+        answer = self._ask(f"`{name}`", do="grad", name=name, args=list(args), wrt=wrt)
+        if answer.get("no_gradient"):
+            self._fail(f"No gradient flows through `{name}` to its argument number {wrt + 1}. "
+                       "`.item()`, `.detach()`, `.data`, NumPy and `torch.tensor(...)` cut it.", "no gradient")
+        return self._keep(answer["value"])
+
+    def run(self, probe, *args, using=()):
+        """What `probe(names, *args)` returns when it runs beside the submission.
+
+        probe: a function without closures; its source is sent, with that of the functions in `using`, which it calls.
+        It reaches the submission's functions as attributes of `names`. What comes back can be forged, so it must be
+        something that only right work can produce.
+        """
+        source = "\n".join(textwrap.dedent(inspect.getsource(function)) for function in (*using, probe))
+        return self._keep(self._ask("Your code", do="run", name=probe.__name__, source=source, args=list(args))["value"])
+
+    def train(self, probe, *args, using=()):
+        """`run`, for a probe that trains: apart, so that whoever only records exact answers can stop before it."""
+        return self.run(probe, *args, using=using)
+
+    def _keep(self, value):
+        self.log.append(value)
+        return value
+
+    def _fail(self, hint, kind, detail=""):
+        self.log.append({"failed": kind})
+        raise Failed(hint, detail)
+
+    def _ask(self, what, **request):
+        try:
+            answer = wire.decode(self._transport(wire.encode(request, self._limits)), self._limits)
+        except wire.WireError as error:
+            self._fail(f"{what}: its answer {error}.", "unsendable")
+        if not isinstance(answer, dict) or not isinstance(answer.get("error", {}), dict) or not (
+                "error" in answer or "value" in answer):
+            self._fail(f"{what}: its answer doesn't follow the format.", "unsendable")
+        if "error" in answer:
+            error = {key: str(value) for key, value in answer["error"].items()}
+            hint, detail = _sentence(what, error)
+            self._fail(hint, f"{error.get('kind')} {error.get('type', '')}", detail)
+        return answer
+
+
+def _sentence(what, error):
+    """The sentence for an error on the submission's side, and the line it happened on."""
+    kind, message = error.get("kind"), error.get("message", "")
+    place = f"line {error['line']} of `{error.get('function')}`: {error.get('code', '')}" if "line" in error else ""
+    if kind == "missing":
+        return f"`{message}` isn't defined yet. Run the cell that defines it, then check again.", ""
+    if kind == "unwritten":
+        return f"{_function(what, error)} isn't written yet: it still raises NotImplementedError.", ""
+    if kind == "signature":
+        return f"{message}. Keep the name and the arguments that the exercise gives.", ""
+    if kind == "unsendable":
+        return f"{what}: the result {message}.", ""
+    return f"{_function(what, error)} raised {error.get('type')}: {message}", place
+
+
+def _function(what, error):
+    return f"`{error['function']}`" if error.get("function", "<module>") != "<module>" else what
+
+
+def local_student(namespace, made=False, progress=iter):
+    """The student whose functions are in `namespace`, in this process, through the same codec as a remote one."""
+    return Student(Worker(namespace, made, progress).handle)
+
+
+def replayed_student(answers):
+    """A student that answers with recorded values, whatever it is asked: the reference, where the solution isn't."""
+    remaining = iter(answers)
+    return Student(lambda frame: wire.encode({"value": next(remaining)}))

@@ -1,0 +1,119 @@
+"""The submission's side of the boundary: runs its functions on request and answers in the wire format.
+
+The same code serves in the notebook, called directly, and in the grading sandbox, at the other end of a pipe. It
+trusts nobody and attests nothing: whatever it answers may come from a hostile submission, and the check treats it so.
+"""
+
+import inspect
+import linecache
+
+import torch
+
+from course_lib import wire
+
+
+class Missing(Exception):
+    """A name the check needs isn't defined."""
+
+
+class BadSignature(Exception):
+    """A function can't be called with the arguments the exercise states."""
+
+
+class Worker:
+    """Answers the requests of a `Student` on a namespace.
+
+    namespace: the dict in which the submission's cells ran. made: whether a probe may take what the learner has
+    already made there (a trained net) instead of making it again; only in the learner's own notebook.
+    progress: wraps the iterable of a long loop, to show how far it is.
+    """
+
+    def __init__(self, namespace, made=False, progress=iter, limits=wire.LIMITS):
+        self._namespace, self._made, self._progress, self._limits = namespace, made, progress, limits
+
+    def handle(self, frame):
+        """One request in, one answer out, both as frames. Never raises for what the submission does wrong."""
+        request = wire.decode(frame, self._limits)
+        names = Names(self._namespace, self._made, self._progress)
+        try:
+            answer = {"value": None} | getattr(self, f"_{request['do']}")(names, request)
+        except Exception as error:
+            return wire.encode({"error": self._describe(error)})
+        try:
+            return wire.encode(answer, self._limits)
+        except wire.WireError as error:
+            return wire.encode({"error": {"kind": "unsendable", "message": str(error)}})
+
+    def _call(self, names, request):
+        args = request["args"]
+        before = [arg.clone() if isinstance(arg, torch.Tensor) else None for arg in args]
+        value = getattr(names, request["name"])(*args)
+        changed = [index for index, (old, arg) in enumerate(zip(before, args))
+                   if old is not None and not torch.equal(old, arg.detach())]
+        return {"value": value, "changed": changed}
+
+    def _grad(self, names, request):
+        """d(sum of the result)/d(argument wrt): autograd doesn't cross the boundary, so it runs here."""
+        args, wrt = request["args"], request["wrt"]
+        args[wrt].requires_grad_(True)
+        value = getattr(names, request["name"])(*args)
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"a tensor was expected, to differentiate it; it is a {type(value).__name__}")
+        if not value.requires_grad:
+            return {"no_gradient": True}
+        gradient, = torch.autograd.grad(value.sum(), args[wrt], allow_unused=True)
+        return {"no_gradient": True} if gradient is None else {"value": gradient}
+
+    def _run(self, names, request):
+        scope = {"torch": torch}
+        exec(compile(request["source"], "<the check's probe>", "exec"), scope)
+        return {"value": scope[request["name"]](names, *request["args"])}
+
+    def _describe(self, error):
+        kinds = {Missing: "missing", NotImplementedError: "unwritten", BadSignature: "signature"}
+        where = self._where(error)
+        return {"kind": kinds.get(type(error), "raised"), "type": type(error).__name__[:100],
+                "message": str(error)[:2000], **where}
+
+    def _where(self, error):
+        """The last line of the submission's own code on the way to the error."""
+        where, traceback = {}, error.__traceback__
+        while traceback:
+            frame = traceback.tb_frame
+            if frame.f_globals is self._namespace:
+                line = linecache.getline(frame.f_code.co_filename, traceback.tb_lineno).strip()
+                where = {"function": frame.f_code.co_name, "line": traceback.tb_lineno, "code": line[:200]}
+            traceback = traceback.tb_next
+        return where
+
+
+class Names:
+    """What a probe sees of the submission: its names as attributes, calls checked against their signatures."""
+
+    def __init__(self, namespace, made, progress):
+        self._namespace, self._may_reuse, self.progress = namespace, made, progress
+
+    def __getattr__(self, name):
+        if name not in self._namespace:
+            raise Missing(name)
+        value = self._namespace[name]
+        if not inspect.isroutine(value):
+            return value
+
+        def call(*args):
+            try:
+                signature = inspect.signature(value)
+            except (TypeError, ValueError):
+                signature = None
+            if signature is not None:
+                try:
+                    signature.bind(*args)
+                except TypeError as error:
+                    raise BadSignature(f"{name}{signature} was called with {len(args)} arguments: {error}") from None
+            return value(*args)
+
+        return call
+
+    def made(self, name):
+        """What the learner has already made under `name` in the notebook; None in grading, or when there is none."""
+        return self._namespace.get(name) if self._may_reuse else None

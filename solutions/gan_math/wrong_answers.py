@@ -1,0 +1,605 @@
+"""Mistakes people make in `gan_math`, each with the sentence that helps. Each check must fail them, with that sentence.
+
+Never released to learners. To add one: write the mistake as it would be written in the notebook, and its hint.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+# --- gan_value ---
+
+@wrong("gan_value", hint="`1 - sigmoid(a)` rounds to 0 for large logits, and its logarithm is −∞. "
+                         "Use `F.logsigmoid`, with log(1 − σ(a)) = log σ(−a).")
+def gan_value(real_logits, fake_logits):
+    return torch.log(torch.sigmoid(real_logits)).mean() + torch.log(1 - torch.sigmoid(fake_logits)).mean()
+
+
+@wrong("gan_value", hint="The second term is log(1 − D) = log σ(−a): the logits of the fakes need a minus sign.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean() + F.logsigmoid(fake_logits).mean()
+
+
+@wrong("gan_value", hint="An expectation over a batch is a mean, not a sum: the value must not grow with the batch.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).sum() + F.logsigmoid(-fake_logits).sum()
+
+
+@wrong("gan_value", hint="This is −V, the discriminator's loss. V itself is a sum of logarithms of probabilities, "
+                         "so it is never positive.")
+def gan_value(real_logits, fake_logits):
+    return -(F.logsigmoid(real_logits).mean() + F.logsigmoid(-fake_logits).mean())
+
+
+@wrong("gan_value", hint="V is the sum of the two means. You have one mean over both batches together, "
+                         "or half of the sum.")
+def gan_value(real_logits, fake_logits):
+    return torch.cat([F.logsigmoid(real_logits), F.logsigmoid(-fake_logits)]).mean()
+
+
+@wrong("gan_value", hint="V is the sum of the two means, without a ½ in front.")
+def gan_value(real_logits, fake_logits):
+    return (F.logsigmoid(real_logits).mean() + F.logsigmoid(-fake_logits).mean()) / 2
+
+
+@wrong("gan_value", hint="A small constant inside the logarithm keeps it finite but changes the value: "
+                         "log(1e-8) is −18, where the truth is −10 000. Use `F.logsigmoid`.")
+def gan_value(real_logits, fake_logits):
+    real, fake = torch.sigmoid(real_logits), torch.sigmoid(fake_logits)
+    return torch.log(real + 1e-8).mean() + torch.log(1 - fake + 1e-8).mean()
+
+
+@wrong("gan_value", hint="The real and the fake logits have changed places.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(fake_logits).mean() + F.logsigmoid(-real_logits).mean()
+
+
+# --- optimal_discriminator (and density_ratio) ---
+
+def _best(p, q, r, s):
+    total = p + q
+    return torch.where(total > 0, (r * p + s * q) / torch.where(total > 0, total, 1), 0.5)
+
+
+@wrong("optimal_discriminator", hint="Where both densities are 0, 0/0 is NaN. Answer ½ there: "
+                                     "`torch.where(total > 0, ..., 0.5)`, with a divisor that isn't 0 either.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return (real_target * p_data + fake_target * p_g) / (p_data + p_g)
+
+
+@wrong("optimal_discriminator", hint="This is the optimum without smoothing. The targets r and s belong in the numerator: "
+                                     "collect everything that multiplies log D(x).")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return _best(p_data, p_g, 1.0, 0.0)
+
+
+@wrong("optimal_discriminator", hint="The fakes' target s is missing: E over p_g of s·log D adds s·p_g to the numerator.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return _best(p_data, p_g, real_target, 0.0)
+
+
+@wrong("optimal_discriminator", hint="The denominator isn't smoothed. What multiplies log D and what multiplies log(1 − D) "
+                                     "add up to p + q, whatever the targets.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    top, bottom = real_target * p_data, real_target * p_data + (1 - fake_target) * p_g
+    return torch.where(bottom > 0, top / torch.where(bottom > 0, bottom, 1), 0.5)
+
+
+@wrong("optimal_discriminator", hint="This is 1 − D*: high where the fakes are. D says how probable it is that x is real.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return _best(p_g, p_data, real_target, fake_target)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: this is p_g/p_data. Solve σ(a) = p/(p+q) for p/q, not for q/p.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    d = torch.sigmoid(logits)
+    return (real_target - d) / (d - fake_target)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: right without smoothing only. "
+                                     "Solve σ(a) = (r·p + s·q)/(p + q) for p/q.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    return logits.exp()
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: correct on paper, but for a = 40 the denominator r − σ(a) is 1 − 1 = 0. "
+                                     "Multiply numerator and denominator by 1 + eᵃ first, and simplify.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    d = torch.sigmoid(logits)
+    return (d - fake_target) / (real_target - d)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: this is D itself, a probability. The ratio p/q goes from 0 to ∞.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    return torch.sigmoid(logits)
+
+
+# --- jensen_shannon ---
+
+def _kl(log_a, log_b, dx):
+    a = log_a.exp()
+    return (torch.where(a > 0, a * (log_a - log_b), 0) * dx).sum()
+
+
+def _log_mixture(log_p, log_q):
+    return torch.logaddexp(log_p, log_q) - math.log(2)
+
+
+@wrong("jensen_shannon", hint="This is the square root of the divergence (a distance, what SciPy gives). Leave the root out.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return ((_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2).clamp(min=0).sqrt()
+
+
+@wrong("jensen_shannon", hint="This is in bits. Use natural logarithms: the upper bound is log 2 = 0.693 nats, not 1.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return (_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2 / math.log(2)
+
+
+@wrong("jensen_shannon", hint="The two divergences are halved in the JSD: ½ KL(p‖m) + ½ KL(q‖m).")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return _kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)
+
+
+@wrong("jensen_shannon", hint="m is the mixture ½(p + q), so log m needs −log 2. Without it the result is too small by log 2.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = torch.logaddexp(log_p, log_q)
+    return (_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2
+
+
+@wrong("jensen_shannon", hint="m is the mean of the densities, ½(p + q). You took the mean of their logarithms.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = (log_p + log_q) / 2
+    return (_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2
+
+
+@wrong("jensen_shannon", hint="`dx` is missing: an integral over a grid is the sum times the spacing.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return (_kl(log_p, log_m, 1) + _kl(log_q, log_m, 1)) / 2
+
+
+@wrong("jensen_shannon", hint="Each divergence is weighted by its own density: KL(p‖m) = ∫ p (log p − log m). "
+                              "You have KL(m‖p), or the weights are those of the mixture.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    m = log_m.exp()
+    return ((m * (log_m - log_p) + m * (log_m - log_q)) * dx).sum() / 2
+
+
+@wrong("jensen_shannon", hint="Where a density is 0, 0 · log 0 gave NaN. It counts as 0: "
+                              "`torch.where(p > 0, p * (log_p - log_m), 0)`.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return ((log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)) * dx).sum() / 2
+
+
+@wrong("jensen_shannon", hint="The mixture was formed from the densities, which underflow far from their means, so log m is −∞ "
+                              "there. Stay with logarithms: `torch.logaddexp(log_p, log_q) - math.log(2)`.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = torch.log((log_p.exp().float() + log_q.exp().float()) / 2).to(log_p.dtype)
+    part = lambda a: a.exp() * (a - log_m)
+    return ((part(log_p) + part(log_q)) * dx).sum() / 2
+
+
+# --- generator_losses ---
+
+@wrong("generator_losses", hint="`saturating_loss` and `non_saturating_loss` have changed places.")
+def saturating_loss(fake_logits):
+    return -F.logsigmoid(fake_logits).mean()
+
+
+@wrong("generator_losses", hint="`saturating_loss`: the sign. G *minimises* log(1 − D), which is negative. "
+                                "With a minus in front it would make its fakes worse.")
+def saturating_loss(fake_logits):
+    return F.softplus(fake_logits).mean()
+
+
+@wrong("generator_losses", hint="`saturating_loss`: log(1 − sigmoid(a)) is −∞ in floating point once a is large. "
+                                "Use log σ(−a).")
+def saturating_loss(fake_logits):
+    return torch.log(1 - torch.sigmoid(fake_logits)).mean()
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: the sign. G maximises log D, so the loss to minimise is −log D, "
+                                "which is positive.")
+def non_saturating_loss(fake_logits):
+    return F.logsigmoid(fake_logits).mean()
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: this is the discriminator's loss on fakes. It pushes the logits down; "
+                                "G wants them up.")
+def non_saturating_loss(fake_logits):
+    return -F.logsigmoid(-fake_logits).mean()
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: log(sigmoid(a)) is −∞ once a is very negative, just where the "
+                                "generator needs its gradient. Use `F.logsigmoid`.")
+def non_saturating_loss(fake_logits):
+    return -torch.log(torch.sigmoid(fake_logits)).mean()
+
+
+@wrong("generator_losses", hint="`saturating_loss`: the gradient is cut. Don't use `.detach()`, `.item()` or `torch.no_grad()` in a loss.")
+def saturating_loss(fake_logits):
+    return F.logsigmoid(-fake_logits.detach()).mean()
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: an expectation is a mean, not a sum.")
+def non_saturating_loss(fake_logits):
+    return -F.logsigmoid(fake_logits).sum()
+
+
+# --- discriminator_step ---
+
+@wrong("discriminator_step", hint="The labels are swapped: this step makes D call real points fake. Minimise −V.",
+       trains="labels swapped in D's step")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(G(z).detach()), D(x))
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="The sign: this step goes down V. D climbs it, so it minimises −V.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = gan_value(D(x), D(G(z).detach()))
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="The second step is polluted by gradients from before: clear them (`opt_D.zero_grad()`) "
+                                  "before `backward()` adds new ones.",
+       trains="D's gradients never cleared")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z).detach()))
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="Clearing the gradients at the end of the step is too late: the generator's step, which comes "
+                                  "in between, leaves some in D. Clear them before `backward()`.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z).detach()))
+    loss.backward()
+    opt_D.step()
+    opt_D.zero_grad()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="Gradients have leaked into G: a step of its optimiser would now move it. "
+                                  "Cut the graph with `G(z).detach()`.",
+       trains="fakes not detached in D's step")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z)))
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="Real and fake went through D in one batch, so batch norm mixed their statistics. "
+                                  "Call D once for each.")
+def discriminator_step(D, G, opt_D, x, z):
+    logits = D(torch.cat([x, G(z).detach()]))
+    loss = -gan_value(logits[:len(x)], logits[len(x):])
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="G was put into eval mode: its batch norm then uses running statistics, and D learns to judge "
+                                  "other fakes than G makes in training. Leave both nets in train mode.")
+def discriminator_step(D, G, opt_D, x, z):
+    G.eval()
+    loss = -gan_value(D(x), D(G(z).detach()))
+    G.train()
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="The loss is halved (or a mean over both batches). Minimise −V, the sum of the two means.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z).detach())) / 2
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="D hasn't moved. `opt_D.step()` must come after `backward()`.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z).detach()))
+    opt_D.zero_grad()
+    loss.backward()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="Only the fakes have moved D. The real batch belongs into the loss as well, with its gradient.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x).detach(), D(G(z).detach()))
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+# --- generator_step ---
+
+@wrong("generator_step", hint="This is the saturating loss. Take the non-saturating one, −log D(G(z)).",
+       trains="saturating loss")
+def generator_step(D, G, opt_G, z):
+    loss = saturating_loss(D(G(z)))
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="The sign: this step makes the fakes easier to recognise. It is the discriminator's loss on fakes.",
+       trains="G's step with the wrong sign")
+def generator_step(D, G, opt_G, z):
+    loss = -F.logsigmoid(-D(G(z))).mean()
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="G hasn't moved. Either no gradient reaches it (the fakes are detached, or made under "
+                              "`torch.no_grad()`), or `opt_G.step()` is missing.")
+def generator_step(D, G, opt_G, z):
+    loss = non_saturating_loss(D(G(z).detach()))
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="The second step is polluted by gradients from before: clear G's (`opt_G.zero_grad()`) before "
+                              "`backward()` adds new ones.",
+       trains="G's gradients never cleared")
+def generator_step(D, G, opt_G, z):
+    loss = non_saturating_loss(D(G(z)))
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="D's parameters were frozen and not released: its next own step does nothing. "
+                              "Nothing needs freezing; `opt_G` doesn't hold them.")
+def generator_step(D, G, opt_G, z):
+    D.requires_grad_(False)
+    loss = non_saturating_loss(D(G(z)))
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="D has moved in the generator's step. Only G may: by its own optimiser.",
+       trains="D also moved in G's step")
+def generator_step(D, G, opt_G, z):
+    D.zero_grad()
+    loss = non_saturating_loss(D(G(z)))
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    with torch.no_grad():
+        for parameter in D.parameters():
+            parameter -= 0.1 * parameter.grad
+    return loss.item()
+
+
+@wrong("generator_step", hint="D was in eval mode here: its batch norm then uses running statistics, and G trains against another "
+                              "judge than the one D's own step trains. Leave both nets in train mode.")
+def generator_step(D, G, opt_G, z):
+    D.eval()
+    loss = non_saturating_loss(D(G(z)))
+    D.train()
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="The step must use the noise it is given, `z`, and no noise of its own.")
+def generator_step(D, G, opt_G, z):
+    torch.manual_seed(0)
+    loss = non_saturating_loss(D(G(torch.randn_like(z))))
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="G hasn't moved.")
+def generator_step(D, G, opt_G, z):
+    loss = non_saturating_loss(D(G(z)))
+    opt_G.zero_grad()
+    loss.backward()
+    return loss.item()
+
+
+# --- ring: the loop ---
+
+@wrong("ring", hint="`k` isn't used: D takes k steps before G takes one.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="G takes k steps too. Only D does; G takes one a round.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+            loss_G = generator_step(D, G, opt_G, noise())
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="The batch of real points is drawn once and used for all k steps of D. Each step gets its own.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        x = real()
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, x, noise())
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="G gets the noise that D has just seen. Each step draws its own: call `noise()` again.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for _ in range(k):
+            z = noise()
+            loss_D = discriminator_step(D, G, opt_D, real(), z)
+        loss_G = generator_step(D, G, opt_G, z)
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="The noise is drawn once, before the loop: G would learn to place these few points and no others. "
+                    "Call `noise()` for every step.",
+       trains="noise drawn once for all rounds")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    z = noise()
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), z)
+        loss_G = generator_step(D, G, opt_G, z)
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="G moves before D in each round. In Algorithm 1 D comes first.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        loss_G = generator_step(D, G, opt_G, noise())
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="`after_step` is called once a round, with the round's number from 0 and both losses: "
+                    "`after_step(step, loss_D, loss_G)`.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        loss_G = generator_step(D, G, opt_G, noise())
+
+
+# --- dirac_gan ---
+
+@wrong("dirac_gan", hint="`dirac_field`: v_θ has the wrong sign. G goes *down* the gradient of L, so v_θ = −∂L/∂θ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: f′(t) is σ(−t), not σ(t): differentiate −log(1 + e⁻ᵗ).")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(psi * theta)
+    return -psi * (torch.sigmoid(-psi * theta) if non_saturating else slope), theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the non-saturating generator climbs f(−ψθ), so its slope is f′(−ψθ) = σ(ψθ). "
+                         "The discriminator's direction stays as it is.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * slope, theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the derivative of (γ/2)ψ² is γψ, not γψ/2.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - gamma / 2 * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the penalty has the wrong sign. It pulls ψ towards 0.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope + gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: R1 is the discriminator's penalty. It doesn't enter v_θ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return (-psi * (torch.sigmoid(psi * theta) if non_saturating else slope) - gamma * theta), theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_step`: with `alternating`, D (that is ψ) moves first and G answers the new ψ. "
+                         "Here G moves first.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    theta_next = theta + h * v_theta
+    if alternating:
+        _, v_psi = field(theta_next, psi)
+    return theta_next, psi + h * v_psi
+
+
+@wrong("dirac_gan", hint="`dirac_step`: `alternating` makes no difference. With it, call `field` again with the new ψ "
+                         "before θ moves.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    return theta + h * v_theta, psi + h * v_psi
+
+
+@wrong("dirac_gan", hint="`dirac_step`: simultaneous means that both players move from the same point. "
+                         "Here θ already sees the new ψ.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    psi = psi + h * field(theta, psi)[1]
+    return theta + h * field(theta, psi)[0], psi
+
+
+@wrong("dirac_gan", hint="`dirac_step`: the step size h is missing.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi_next = psi + v_psi
+    if alternating:
+        v_theta, _ = field(theta, psi_next)
+    return theta + v_theta, psi_next
+
+
+# --- digits: the pairs ---
+
+@wrong("digits", hint="`labelled`: the pixels are still in [0, 1]. The generator's tanh gives [−1, 1]: use 2·image − 1.")
+def labelled(images, labels):
+    return torch.cat([images.flatten(1), F.one_hot(labels, 10).to(images.dtype)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: the pixels come first, then the label.")
+def labelled(images, labels):
+    return torch.cat([F.one_hot(labels, 10).to(images.dtype), 2 * images.flatten(1) - 1], dim=1)
+
+
+@wrong("digits", hint="`labelled`: the label is one-hot, 0 and 1. Only the pixels are stretched to [−1, 1].")
+def labelled(images, labels):
+    return 2 * torch.cat([images.flatten(1), F.one_hot(labels, 10).to(images.dtype)], dim=1) - 1
+
+
+@wrong("digits", hint="`labelled`: the label must be ten numbers, one-hot, not the digit itself.")
+def labelled(images, labels):
+    return torch.cat([2 * images.flatten(1) - 1, labels[:, None].to(images.dtype)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: the rows don't fit each other: the labels are in another order than the images.")
+def labelled(images, labels):
+    return torch.cat([2 * images.flatten(1) - 1, F.one_hot(labels.flip(0), 10).to(images.dtype)], dim=1)

@@ -1,0 +1,49 @@
+"""The harness itself, on a notebook of the test's own: a cell runs, a slider moves, an error is seen."""
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+CELLS = {
+    "sum": "print(6 * 7)",
+    "slider": """
+import ipywidgets
+ipywidgets.interact(lambda n: print("the square is", n * n), n=ipywidgets.IntSlider(value=3, min=0, max=10));
+""",
+    "mistake": "1 / 0",
+    "far-below": "print('\\n'.join(map(str, range(100))))",
+    "last": "print('reached')",
+}
+
+
+@pytest.fixture
+def notebook(lab, open_notebook):
+    folder, *_ = lab
+    cells = [nbformat.v4.new_code_cell(source.strip(), id=name) for name, source in CELLS.items()]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "tiny.ipynb")
+    return open_notebook("tiny.ipynb")
+
+
+def test_a_learner_at_work(notebook):
+    notebook.run("sum")
+    expect(notebook.output("sum")).to_contain_text("42")
+
+    notebook.run("slider")
+    expect(notebook.output("slider")).to_contain_text("the square is 9")
+    notebook.slide("slider", +2)
+    expect(notebook.output("slider")).to_contain_text("the square is 25")
+    notebook.slide("slider", -1)
+    expect(notebook.output("slider")).to_contain_text("the square is 16")
+
+    notebook.run("mistake")
+    expect(notebook.output("mistake")).to_contain_text("ZeroDivisionError")
+    notebook.write("mistake", "def half(x):\n    if x:\n        return x / 2\n\nprint(half(5), '(round)', [1, 2])")
+    notebook.run("mistake")
+    expect(notebook.output("mistake")).to_contain_text("2.5 (round) [1, 2]")
+    expect(notebook.output("mistake")).not_to_contain_text("ZeroDivisionError")
+    notebook.screenshot("tiny")
+
+    notebook.run("far-below")
+    notebook.run("reached")  # found by its source
+    expect(notebook.output("last")).to_have_text("reached")
