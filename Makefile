@@ -1,10 +1,12 @@
-.PHONY: help setup lab test
+.PHONY: help setup lab
 
 help:
 	@echo "make lab     set everything up, then open JupyterLab on the lessons"
 	@echo "             LAB_ARGS='--no-browser --port=9999' is passed on to JupyterLab"
+# BEGIN STAFF
 	@echo "make test    set everything up, then run all tests (a few minutes)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
+# END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
 	@echo "             costs nothing when it is already there"
 
@@ -14,5 +16,8 @@ setup:
 lab: setup
 	@.venv/bin/course lab -- $(LAB_ARGS)
 
+# BEGIN STAFF
+.PHONY: test
 test: setup
 	@.venv/bin/python -m pytest $(TEST_ARGS)
+# END STAFF

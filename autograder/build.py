@@ -280,7 +280,7 @@ def _regions_are_closed(cell, complain):
         if mark is None:
             continue
         wrong = ""
-        if cell.kind not in ("solution", "answer", "instructor"):
+        if cell.kind not in ("solution", "answer"):
             wrong = f'{mark} in a cell that isn\'t marked solution="name" or answer="name"'
         elif line.strip() not in (BEGIN, END):
             wrong = f"{line.strip()!r} must stand alone on its line, as {BEGIN} or {END}"
@@ -314,7 +314,7 @@ def _look_over_stub(cell, complain):
 
 
 def _stub(cell):
-    return ClearSolutions().preprocess_cell(copy.deepcopy(cell), {"language": "python"}, 0)[0]
+    return ClearSolutions(enforce_metadata=False).preprocess_cell(copy.deepcopy(cell), {"language": "python"}, 0)[0]
 
 
 def _parsed(source):
@@ -472,12 +472,16 @@ def secrets(lesson):
     """The telling lines of solutions, model answers and instructor's cells: [(line number, line)]."""
     found = []
     for cell in lesson.cells:
-        inside = cell.kind == "instructor"
+        inside, hidden, given = cell.kind == "instructor", [], []
         for number, line in enumerate(cell.cell.source.split("\n"), cell.first_line):
             if line.strip() in (BEGIN, END):
-                inside = line.strip() == BEGIN or cell.kind == "instructor"
-            elif inside and _is_telling(line):
-                found.append((number, " ".join(line.split())))
+                inside = line.strip() == BEGIN
+            elif inside:
+                hidden.append((number, " ".join(line.split())))
+            else:
+                given.append(line)
+        # A line that the exercise itself spells out, in a docstring say, is no secret.
+        found += [(number, line) for number, line in hidden if _is_telling(line) and not leaks(line, "\n".join(given))]
     return found
 
 

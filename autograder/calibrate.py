@@ -111,6 +111,14 @@ class Record:
                        statistics.median(run["seconds"] for run in runs))
 
 
+def calibrate(check, scale, seeds=50, wrong_seeds=20, progress=iter):
+    """Run what is missing of the record of `check` at `scale`; can be interrupted and goes on where it was."""
+    record = Record(check, scale)
+    for label, seed in progress(list(record.missing(seeds, wrong_seeds))):
+        record.add(run_one(check, label, seed, scale))
+    return record
+
+
 def key(check, scale):
     """A hash of all that the figures depend on: the check and its helpers, the nets, the reference, the scale.
 

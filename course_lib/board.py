@@ -285,7 +285,7 @@ class _Live:
         from course_lib.picture import Picture
         self.board, self._events = board, get_ipython().events
         self._widget = Picture(alt=board.title, width="0px")
-        self._bar = widgets.FloatProgress(0.0, 0.0, 1.0, layout={"width": "22em"})
+        self._bar = widgets.FloatProgress(value=0.0, min=0.0, max=1.0, layout={"width": "22em"})
         self._text = widgets.HTML()
         title = widgets.HTML(f"<strong>{html.escape(board.title)}</strong>")
         self._at_status = display(widgets.HBox([title, self._bar, self._text]), display_id=True)

@@ -15,6 +15,7 @@ import lzma
 import math
 import os
 import pickle
+import pickletools
 import re
 import shutil
 import socket
@@ -626,6 +627,11 @@ class _BatchUnpickler(pickle.Unpickler):
 def _parse_cifar_batch(contents, where, spec):
     """One of CIFAR-10's python batches: a pickled dict of data (n, 3072) uint8, channel by channel, and n labels."""
     try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(contents)):
+            # One wrong byte can ask the unpickler for a table of 2^32 entries. Entries are numbered as they come, so
+            # no honest number is above the count of what came before.
+            if ("PUT" in opcode.name and argument > count) or opcode.name == "BYTEARRAY8":
+                raise DataError(f"damaged: {opcode.name} of {argument!r:.20} after {count:,} steps")
         batch = _BatchUnpickler(io.BytesIO(contents), encoding="bytes").load()
         batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
         data, labels = batch["data"], batch["labels"]

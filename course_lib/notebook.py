@@ -47,7 +47,7 @@ class Checker:
     def __call__(self, name):
         namespace = sys._getframe(1).f_globals
         try:
-            verdict = judge_locally(self.lesson, name, namespace, progress=_bar)
+            verdict = judge_locally(self.lesson, name, namespace, progress=bar)
         except KeyboardInterrupt:
             verdict = Verdict(name, NOT_GRADED, 0, checks_of(self.lesson)[name].points,
                               "Interrupted. Nothing is lost: run the check again when you like.")
@@ -67,7 +67,7 @@ class Checker:
         display(self._widget)
 
 
-def _bar(iterable):
+def bar(iterable):
     """A progress bar with the remaining time, on stdout: stock nbgrader takes anything on stderr for a failure."""
     from tqdm.auto import tqdm
     return tqdm(iterable, desc="training", file=sys.stdout, leave=False, mininterval=0.3)

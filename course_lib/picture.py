@@ -20,7 +20,7 @@ class Stage:
     def __init__(self, figure):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         self.figure, self._canvas = figure, FigureCanvasAgg(figure)
-        self._moving, self._limits, self._rest = [], None, None
+        self._moving, self._legends, self._limits, self._rest = [], [], None, None
         self._canvas.draw()
         figure.set_layout_engine("none")
 
@@ -35,17 +35,15 @@ class Stage:
                  if artist.stale and artist not in self._moving]
         limits = [(axes.get_xlim(), axes.get_ylim()) for axes in self.figure.axes]
         if moved or self._rest is None or limits != self._limits:
-            for artist in moved:
-                artist.set_animated(True)
             self._moving = sorted(self._moving + moved, key=lambda artist: artist.zorder)
+            self._legends = [legend for axes in {artist.axes: None for artist in self._moving} if (legend := axes.get_legend())]
+            for artist in moved + self._legends:
+                artist.set_animated(True)  # left out when everything else is drawn
             self._canvas.draw()
             self._rest, self._limits = self._canvas.copy_from_bbox(self.figure.bbox), limits
         self._canvas.restore_region(self._rest)
-        for artist in self._moving:
+        for artist in self._moving + self._legends:
             artist.axes.draw_artist(artist)
-        for axes in {id(artist.axes): artist.axes for artist in self._moving}.values():
-            if axes.get_legend():
-                axes.draw_artist(axes.get_legend())
         return _png(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 

@@ -187,7 +187,7 @@ def ring(student, reference, draw):
                          using=[small_nets], what=f"`train_gan` with k = {k}")
     # The lesson's own ring in the notebook, where the learner's run is judged; turned in grading, where it is repeated.
     angle = draw.number(0, 2 * math.pi) if draw.secret else 0.0
-    weights = student.train(train_on_ring, angle, draw.scale.pick(smoke=1000, cpu=4000), draw.seed())
+    weights = student.train(train_on_ring, angle, draw.scale.pick(smoke=1500, cpu=4000), draw.seed())
     G = _load(gan.ring_generator(), weights, "The generator trained on the ring")
     modes, quality = gan.count_modes(G(draw.normal(4000, gan.RING_NOISE).float()), gan.ring_modes(angle=angle), gan.RING_SIGMA)
     expect.measured(modes=modes, quality=quality)
@@ -250,11 +250,11 @@ def digits(student, reference, draw):
     images, labels = (real.images * 255).to(torch.uint8), real.labels
     mirrored, order = draw.secret and draw.number() < 0.5, draw.permutation(10) if draw.secret else torch.arange(10)
     weights = student.train(train_on_digits, images.flip(-1) if mirrored else images, order[labels],
-                            draw.scale.pick(smoke=60, cpu=900), draw.seed())
-    G = _load(gan.digit_generator(), weights, "The generator trained on the digits")
+                            draw.scale.pick(smoke=300, cpu=1200), draw.seed())
+    G = _load(gan.DigitGenerator(), weights, "The generator trained on the digits")
     wanted = draw.integers(0, 10, 1000)
     noise = torch.cat([draw.normal(1000, gan.DIGIT_NOISE), torch.nn.functional.one_hot(order[wanted], 10)], dim=1)
-    drawn = G(noise.float())[:, :784].reshape(-1, 1, 28, 28) / 2 + 0.5
+    drawn = G(noise.float())[:, :gan.DIGIT_PIXELS].reshape(-1, 1, 28, 28) / 2 + 0.5
     drawn = drawn.flip(-1) if mirrored else drawn
     distance = frechet.frechet_distance(frechet.features(drawn), frechet.features(load_images("digits", "test").images))
     accuracy = frechet.accuracy(drawn, wanted)

@@ -23,7 +23,7 @@ from course_lib.picture import Picture, Stage
 # Events that arrive within this time of each other cost one drawing, of the last state. Seconds.
 GATHER_S = 0.015
 
-_CONTROL = {"description_width": "12.5em"}
+_CONTROL = {"description_width": "11.5em"}
 _WIDE = "34em"
 
 

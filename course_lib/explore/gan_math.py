@@ -12,7 +12,7 @@ from course_lib import gan
 from course_lib.explore import Explorable, Readout, button, choice, heading, slider, steps_slider
 from course_lib.explore.live import LiveTraining
 from course_lib.explore.sketchpad import SHAPES, Sketchpad, sample_strokes
-from course_lib.picture import Picture, Stage, image_png, montage, to_uint8
+from course_lib.picture import Picture, Stage, image_png, to_uint8
 from course_lib.style import (BLACK, DISCRIMINATOR, FAKE, GENERATOR, GREEN, GREY, ORANGE, REAL, VERMILLION,
                               course_style, image_axes, new_figure)
 
@@ -269,13 +269,15 @@ def _saturating_step(D, G, opt_G, z):
 class _PlaneGAN:
     """Two small nets on points of the plane, the learner's two steps, and the picture of both."""
 
-    def __init__(self, discriminator_step, generator_step, sample, settings, extra_panel=None):
-        """sample(n, generator) → (n, 2) points; settings: k, rate, beta1 and perhaps loss, widgets with a value."""
+    def __init__(self, discriminator_step, generator_step, sample, settings, beside=()):
+        """sample(n, generator) → (n, 2) points; settings: k, rate, beta1 and perhaps loss, widgets with a value.
+
+        beside: names of axes to stand beside the plane, one above the other.
+        """
         self.steps = {NON_SATURATING: generator_step, SATURATING: _saturating_step}
         self.discriminator_step, self.sample, self.settings = discriminator_step, sample, settings
         with course_style():
-            self.figure, self.axes = new_figure(8.8 if extra_panel else 4.6, 4.2, [["plane"] + ([extra_panel] if extra_panel else [])],
-                                                width_ratios=[1.15, 1] if extra_panel else [1])
+            self.figure, self.axes = new_figure(8.8 if beside else 4.6, 4.3, [["plane", name] for name in beside] or [["plane"]])
             self._draw_plane(self.axes["plane"])
         self.reset()
 
@@ -287,7 +289,7 @@ class _PlaneGAN:
         self._real, = plane.plot([], [], ".", color=REAL, markersize=4, alpha=0.55, label="real", linestyle="none")
         self._fake, = plane.plot([], [], "x", color=FAKE, markersize=4, markeredgewidth=1, alpha=0.8, label="generated", linestyle="none")
         plane.grid(False)
-        plane.set(title="Samples; shade: where D says real (blue), fake (red)", xlim=(-REACH, REACH), ylim=(-REACH, REACH),
+        plane.set(title="Samples; shade: D says real (blue), fake (orange)", xlim=(-REACH, REACH), ylim=(-REACH, REACH),
                   aspect="equal", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
         plane.legend(loc="upper right", ncols=2, handletextpad=0.1, columnspacing=0.8, frameon=True, framealpha=0.9,
                      edgecolor="none", markerscale=1.8)
@@ -327,7 +329,7 @@ class _PlaneGAN:
 
 
 def _training_settings():
-    return {"k": slider("k: steps of D per step of G", 1, 5, 1),
+    return {"k": slider("k, D steps per G step", 1, 5, 1),
             "rate": steps_slider("learning rate", [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], 1e-3),
             "beta1": slider("Adam's β₁", 0.0, 0.95, 0.0, 0.05)}
 
@@ -341,14 +343,14 @@ def ring_playground(discriminator_step, generator_step, limit=20_000):
     Returns a widget; its `training` has start(), pause(), reset().
     """
     settings = _training_settings() | {"loss": choice("generator's loss", [NON_SATURATING, SATURATING])}
-    players = _PlaneGAN(discriminator_step, generator_step, gan.ring, settings, extra_panel="history")
+    players = _PlaneGAN(discriminator_step, generator_step, gan.ring, settings, beside=["modes", "quality"])
     real = gan.ring(SHOWN, torch.Generator().manual_seed(2))
-    axes, history = players.axes["history"], []
+    axes, history = players.axes, []
     with course_style():
-        modes_line, = axes.step([], [], where="post", color=GENERATOR, label="modes found, of 8")
-        quality_line, = axes.plot([], [], "--", color=BLACK, label="high-quality share, in eighths")
-        axes.set(title="Modes and quality", xlabel="step", ylim=(-0.3, 9.6), yticks=range(0, 9, 2))
-        axes.legend(loc="upper right", ncols=2, columnspacing=1.0)
+        modes_line, = axes["modes"].step([], [], where="post", color=GENERATOR)
+        axes["modes"].set(title="Modes found, of 8", ylim=(-0.3, 8.4), yticks=range(0, 9, 2))
+        quality_line, = axes["quality"].plot([], [], color=BLACK)
+        axes["quality"].set(title="Share of high-quality samples", xlabel="step", ylim=(-0.03, 1.05))
 
     def reset():
         players.reset()
@@ -356,11 +358,12 @@ def ring_playground(discriminator_step, generator_step, limit=20_000):
 
     def redraw():
         modes, quality = gan.count_modes(players.show(real), gan.ring_modes(), sigma=0.1)
-        history.append((training.steps_done if training else 0, modes, 8 * quality))
+        history.append((training.steps_done if training else 0, modes, quality))
         step, found, share = zip(*history)
         modes_line.set_data(step, found)
         quality_line.set_data(step, share)
-        axes.set_xlim(0, max(1000, step[-1] * 1.02))
+        for name in ("modes", "quality"):
+            axes[name].set_xlim(0, 1000 * (1 + step[-1] // 1000))
         return (f"Step {step[-1]}: {modes} of 8 modes found, {quality:.1%} of the samples within 3σ of a mode "
                 f"(a perfect sampler: 98.9 %).")
 
@@ -389,7 +392,7 @@ def draw_a_distribution(discriminator_step, generator_step, limit=20_000):
         players.show(sample(SHOWN, torch.Generator().manual_seed(2)) if drawn else torch.empty(0, 2))
         if not drawn:
             return "Nothing is drawn yet: draw in the square, or choose a shape, then press Start."
-        return f"Step {training.steps_done if training else 0}: generated samples (red crosses) over your drawing (blue dots)."
+        return f"Step {training.steps_done if training else 0}: generated samples (orange crosses) over your drawing (blue dots)."
 
     training = None
     training = LiveTraining(players.figure, players.reset, players.step, redraw, limit)
@@ -468,7 +471,7 @@ def be_the_discriminator(real_images, fake_images, rounds=20, seed=None):
 
     show()
     panel = widgets.VBox([heading("Be the discriminator", "One of the two pictures is real, the other drawn by the generator. Which one is real?"),
-                          widgets.HBox(columns), readout, again, reveal])
+                          widgets.HBox(columns), readout, widgets.HBox([again]), reveal])
     return panel
 
 
@@ -490,23 +493,23 @@ def _game_text(right, done, rounds):
 @course_style()
 def _reveal(pairs, answers, columns=5):
     """PNG of all pairs with the real picture framed, and the width to show it with."""
+    from matplotlib.patches import Rectangle
     height, width = pairs[0][0].shape[:2]
     rows = -(-len(pairs) // columns)
-    figure, axes = new_figure(8.2, 1.0 * rows + 0.1, [["all"]])
+    cell_w, cell_h = 2.6 * width, 1.2 * height
+    figure, axes = new_figure(8.2, 8.2 / columns * cell_h / cell_w * rows, [["all"]])
     sheet_axes = axes["all"]
-    cell_w, cell_h = 2 * width + 10 + width // 2, height + 8
     for i, ((real, fake, real_left), said_left) in enumerate(zip(pairs, answers)):
         left, top = i % columns * cell_w, i // columns * cell_h
         for place, image in enumerate((real, fake) if real_left else (fake, real)):
-            x = left + place * (width + 3)
+            x = left + place * 1.08 * width
             sheet_axes.imshow(image, extent=(x, x + width, top + height, top), cmap="gray", vmin=0, vmax=255)
-        from matplotlib.patches import Rectangle
-        framed = left if real_left else left + width + 3
+            framed = left if real_left else left + 1.08 * width
         sheet_axes.add_patch(Rectangle((framed, top), width, height, fill=False, edgecolor=REAL, linewidth=3))
         right = said_left == real_left
-        sheet_axes.text(left + 2 * width + 8, top + height / 2, "✓" if right else "✗", color=GREEN if right else VERMILLION,
+        sheet_axes.text(left + 2.16 * width, top + height / 2, "✓" if right else "✗", color=GREEN if right else VERMILLION,
                         fontsize=15, va="center", ha="left")
-    sheet_axes.set(xlim=(-2, columns * cell_w), ylim=(rows * cell_h, -3), aspect="equal")
+    sheet_axes.set(xlim=(-0.1 * width, columns * cell_w), ylim=(rows * cell_h, -0.1 * height), aspect="equal")
     image_axes(sheet_axes)
     stage = Stage(figure)
     return stage.png(), stage.css_width
@@ -530,9 +533,9 @@ def dial(generator, number=""):
             readout.say("Type at least one digit." if box.value else "")
             return
         drawn = iter(to_uint8(_handwriting(generator, digits)))
-        line = np.stack([np.zeros((28, 28), np.uint8) if sign == " " else next(drawn) for sign in signs])
-        picture.png = image_png(montage(line, len(line), gap=0), zoom=2)
-        picture.width, picture.alt = f"{min(42 * len(line), 840)}px", f"The number {signs}, handwritten by the generator"
+        line = np.concatenate([np.zeros((28, 12), np.uint8) if sign == " " else next(drawn) for sign in signs], axis=1)
+        picture.png = image_png(line, zoom=2)
+        picture.width, picture.alt = f"{1.5 * line.shape[1]:.0f}px", f"The number {signs}, handwritten by the generator"
         readout.say("The same noise never comes twice: press the button for other handwriting."
                     if len(signs) < 24 else "Only the first 24 signs are drawn.")
 

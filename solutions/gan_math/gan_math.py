@@ -709,8 +709,8 @@ def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
 from course_lib.board import Board
 
 torch.manual_seed(0)
-D, ring_G, opt_D, opt_G = gan.ring_players(rate=1e-3, beta1=0.0)
-ring_steps = scale.pick(smoke=1_000, cpu=4_000)
+D, ring_G, opt_D, opt_G = gan.ring_players(rate=2e-3, betas=(0.0, 0.99))
+ring_steps = scale.pick(smoke=1_500, cpu=4_000)
 show_noise = torch.randn(1_000, gan.RING_NOISE)
 data = gan.ring(1_000)
 decay = gan.linear_decay([opt_D, opt_G], ring_steps)
@@ -921,7 +921,7 @@ pairs = labelled(digits.images, digits.labels)
 
 torch.manual_seed(0)
 D, G, opt_D, opt_G = gan.digit_players()
-digit_steps = scale.pick(smoke=60, cpu=1_200)
+digit_steps = scale.pick(smoke=300, cpu=1_200)
 decay, average = gan.linear_decay([opt_D, opt_G], digit_steps), gan.WeightAverage(G)
 show_noise = gan.digit_noise(100, labels=torch.arange(10).repeat_interleave(10))
 
@@ -954,7 +954,7 @@ wanted = noise[:, gan.DIGIT_NOISE:].argmax(1)
 with torch.no_grad():
     drawn = digit_G(noise)[:, :784].reshape(-1, 1, 28, 28) / 2 + 0.5
     torch.manual_seed(5)
-    untrained = gan.digit_generator()(noise)[:, :784].reshape(-1, 1, 28, 28) / 2 + 0.5
+    untrained = gan.DigitGenerator().eval()(noise)[:, :784].reshape(-1, 1, 28, 28) / 2 + 0.5
 memorised = digits.images[torch.arange(0, 4_000, 40)].repeat(10, 1, 1, 1)
 to_test = lambda images: frechet.frechet_distance(frechet.features(images), frechet.features(test.images))
 half = torch.randperm(len(digits.images))[:1_000]

@@ -20,6 +20,7 @@ from playwright.sync_api import expect
 
 READY_S = 60  # a cold start of JupyterLab on a busy machine
 RUN_S = 60  # a cell: the first one imports torch
+COURSE_LAB = [sys.executable, "-c", "from course_lib.cli import main; main()", "lab", "--"]
 SLIDER = ".noUi-handle, input[type=range]"  # ipywidgets' own, and a page's own
 
 # Every cell stays in the page: by default JupyterLab drops those that are scrolled out of sight. No news, no updates:
@@ -32,8 +33,8 @@ SETTINGS = {
 
 
 @contextmanager
-def lab_server(folder, home, command=(sys.executable, "-m", "jupyterlab")):
-    """Serve `folder` with JupyterLab until the block ends; yields the address with its token.
+def lab_server(folder, home):
+    """Serve `folder` with `course lab`, as `make lab` does, until the block ends; yields the address and the token.
 
     `home` is an empty folder for the server's settings and log. On leaving, the server and every kernel are gone:
     one that had to be killed is an error.
@@ -57,7 +58,7 @@ def lab_server(folder, home, command=(sys.executable, "-m", "jupyterlab")):
         options.append("--allow-root")
     log = home / "server.log"
     with log.open("w") as output:
-        server = psutil.Popen([*command, *options], env=environment, cwd=ROOT, stdin=subprocess.DEVNULL,
+        server = psutil.Popen([*COURSE_LAB, *options], env=environment, cwd=ROOT, stdin=subprocess.DEVNULL,
                               stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         yield _address_when_ready(server, home / "runtime", log)
@@ -166,5 +167,6 @@ class Notebook:
             assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
             self.page.wait_for_timeout(100)
 
-    def screenshot(self, title):
-        self.page.screenshot(path=self.screenshots / f"{title}.png")
+    def screenshot(self, title, of=None):
+        """Keep a picture of the page, or of a cell's whole output, as <title>.png."""
+        (self.output(of) if of else self.page).screenshot(path=self.screenshots / f"{title}.png")

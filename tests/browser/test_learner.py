@@ -13,7 +13,9 @@ EXPLORABLE = "explore.optimal_discriminator()"  # the lesson's first slider
 def wrong_answer():
     """(source, hint) of the first known wrong answer to the exercise, as a learner would type it."""
     answer = next(answer for answer in wrong_answers(LESSON) if answer.check == EXERCISE)
-    source = "\n".join(ast.unparse(statement) for statement in answer.statements)
+    *shared, function = answer.statements
+    imports = [statement for statement in shared if isinstance(statement, (ast.Import, ast.ImportFrom))]
+    source = "\n".join(ast.unparse(statement) for statement in (*imports, function))
     return source, answer.hint.replace("`", "")  # the card sets what stands in backticks as code
 
 
@@ -49,4 +51,4 @@ def test_from_the_first_cell_to_the_first_check_passed(open_notebook):
     notebook.slide(EXPLORABLE, +3)
     notebook.until(lambda: notebook.drawn(EXPLORABLE) != before, "the picture follows the slider")
     notebook.wait_idle()
-    notebook.screenshot("5-slider-moved")
+    notebook.screenshot("5-slider-moved", of=EXPLORABLE)
