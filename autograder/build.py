@@ -32,7 +32,7 @@ A name is letters, digits and underscores, at most 55. It becomes the cell's id 
     solution     solution-<name>          <name>, solution
     check        check-<name>             check-<name>, grade, with the check's points
     answer       answer-<name>            <name>, grade and solution, with its points
-    setup        setup, setup-2, …        the same, locked
+    setup        setup-1, setup-2, …      the same, locked
     train, demo  train-<first words>      none; the tag stays in the notebook
     others       <heading>, text-<first words>, code-<first words>
 
@@ -205,7 +205,6 @@ def _cell(cell, line, text, complain):
     cell.source = cell.source[leading_blanks:]
     tags, points = marks.pop("tags", []), marks.pop("points", None)
     named = {key: marks.pop(key) for key in NAMED if key in marks}
-    hidden_input = marks.pop("jupyter", None)
     if cell.cell_type == "raw":
         complain(line, "raw cells have no place in a lesson; use [markdown]")
     if marks:
@@ -229,8 +228,6 @@ def _cell(cell, line, text, complain):
         complain(line, f"points={points!r} must be a number above 0")
         points = 1
     cell.metadata.clear()
-    if hidden_input:
-        cell.metadata["jupyter"] = hidden_input
     return Cell(kind, name, points or 0, line, first_line, cell)
 
 
@@ -345,6 +342,8 @@ def _look_over_checks(course, lesson, complain):
     for name, cell in cells.items():
         if name in checks:
             cell.points = checks[name].points
+            if not cell.points > 0:
+                complain(cell.line, f"{cell.label}: the check is worth {cell.points} points; it must be more than 0")
         else:
             complain(cell.line, f"{cell.label}: course_lib/checks/{lesson.name}.py has no check of that name; "
                                 f"it has: {', '.join(checks) or 'none'}")
@@ -407,7 +406,7 @@ def _full(lesson):
     ids = _cell_ids(lesson.cells)
     for cell, cell_id in zip(lesson.cells, ids):
         made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.cell.cell_type](
-            cell.cell.source, id=cell_id, metadata=copy.deepcopy(cell.cell.metadata))
+            cell.cell.source, id=cell_id)
         if cell.kind in TAGS:
             made.metadata["tags"] = [cell.kind]
         marks = _nbgrader_metadata(cell, cell_id)
@@ -430,21 +429,17 @@ def _nbgrader_metadata(cell, cell_id):
 
 def _cell_ids(cells):
     """An id for each cell, from its name where it has one, else from its first words; all different."""
-    ids = {number: f"{cell.kind}-{cell.name}" for number, cell in enumerate(cells) if cell.name}
-    taken = set(ids.values())
+    setups = (f"setup-{number}" for number in range(1, len(cells) + 1))
+    ids = [f"{cell.kind}-{cell.name}" if cell.name else next(setups) if cell.kind == "setup" else None for cell in cells]
     for number, cell in enumerate(cells):
-        if number in ids:
-            continue
-        wanted = _words(cell)
-        ids[number] = next(candidate for candidate in (wanted, *(f"{wanted}-{n}" for n in range(2, len(cells) + 2)))
-                           if candidate not in taken)
-        taken.add(ids[number])
-    return [ids[number] for number in range(len(cells))]
+        if ids[number] is None:
+            wanted = _words(cell)
+            ids[number] = next(candidate for candidate in (wanted, *(f"{wanted}-{n}" for n in range(2, len(cells) + 2)))
+                               if candidate not in ids)
+    return ids
 
 
 def _words(cell):
-    if cell.kind == "setup":
-        return "setup"
     first = next((line for line in cell.cell.source.split("\n") if re.search(r"[A-Za-z0-9]", line)), "")
     slug = re.sub(r"[^a-z0-9]+", "-", first.lower()).strip("-")
     slug = slug if len(slug) <= 40 else slug[:41].rpartition("-")[0] or slug[:40]
@@ -486,12 +481,12 @@ def secrets(lesson):
 
 
 def _is_telling(line):
-    """Whether a line gives something away: eight tokens or more, and not the head of a block, an import or a decorator.
+    """Whether a line gives something away: seven tokens or more, and not the head of a block, an import or a decorator.
 
     What is shorter, `optimizer.step()` or `for x in loader:`, stands in every program.
     """
     tokens = re.findall(r"\w+|[^\w\s]", line)
-    return len(tokens) >= 8 and not line.strip().startswith(("def ", "class ", "for ", "with ", "import ", "from ", "@"))
+    return len(tokens) >= 7 and not line.strip().startswith(("def ", "class ", "for ", "with ", "import ", "from ", "@"))
 
 
 def leaks(line, text):
@@ -508,9 +503,18 @@ def build(course, lesson):
     Raises LessonError, and writes nothing, when something is wrong with the source.
     """
     made = notebooks(course, lesson).released
-    recorded = course.record(lesson)
+    recorded = _recording(course.record, lesson)
     path = course.released(lesson)
     return {**_summary(course, made, path), "changed": write(path, made), "recorded": bool(recorded)}
+
+
+def _recording(step, lesson):
+    """What `step(lesson)` returns. It runs the lesson's solution and its wrong answers, which may go wrong in any way."""
+    try:
+        return step(lesson)
+    except Exception as error:
+        raise LessonError(f"solutions/{lesson}/: what its checks compare with can't be recorded: "
+                          f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
 def build_to(course, lesson, folder, which):
@@ -585,7 +589,12 @@ def problems(course, lessons):
             found += error.problems
             continue
         found += _drift(course, lesson, made)
-        if not course.is_recorded(lesson):
+        try:
+            recorded = _recording(course.is_recorded, lesson)
+        except LessonError as error:
+            found += error.problems
+            continue
+        if not recorded:
             found.append(f"course_lib/checks/{lesson}.snapshot: isn't what the solution gives; run `autograder build {lesson}`")
     return found
 

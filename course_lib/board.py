@@ -2,8 +2,12 @@
 
 As the callback of a training loop, which is what the lessons do:
 
-    with Board("Ring of 8", steps=4000, show=lambda board: board.scatter(real, G(z))) as board:
-        train_gan(D, G, opt_D, opt_G, real, noise, 4000, 1, board.after_step)
+    with Board("Ring of 8", 4000) as board:
+        def after_step(step, loss_D, loss_G):
+            board.after_step(step, loss_D, loss_G)
+            if board.due():
+                board.scatter(data, G(z).detach())
+        train_gan(D, G, opt_D, opt_G, real, noise, 4000, 1, after_step)
 
 or around a loop of one's own:
 
@@ -11,7 +15,6 @@ or around a loop of one's own:
     for step in board.steps(4000):
         ...
         board.log(step, loss_D=loss_D, loss_G=loss_G)
-        board.scatter(real, fake)
 
 In a notebook the same figure is redrawn, at most as often as costs a tenth of the time. What stays in the notebook when
 training ends, is interrupted or fails is an ordinary PNG and a line of text, readable without widgets and without a
@@ -23,36 +26,35 @@ import math
 import sys
 import time
 
-import torch
+import numpy as np
 
 from course_lib.style import (DISCRIMINATOR, FAKE, GENERATOR, GREY, OKABE_ITO, REAL, course_style, image_axes, new_figure)
 
-DRAW_SHARE = 0.1  # of the time at most, for drawing
+DRAW_SHARE = 0.05  # of the time, for drawing; sampling, layout and progress bring the whole board below a tenth
 DRAW_EVERY_S = 0.3
 PROGRESS_EVERY_S = 0.25
-POINTS = 400  # of a curve; with more steps than that, each point is the mean of several
+POINTS = 200  # of a curve; with more steps than that, each point is the mean of several
 
 _COLOURS = {"loss D": DISCRIMINATOR, "loss G": GENERATOR}
-_DASHES = ("-", "--", "-.", ":")
+_DASHES = ("-", (0, (4, 1)), "-.", ":")
 
 
 class Board:
     """Curves and pictures of one training run.
 
     title: one line. curves: names of what is plotted against the step; `log` takes them with underscores for spaces.
-    steps: how many there will be, or None if nobody knows. panels: places for a scatter or images, beside the curves.
-    show: called as show(board) without gradients right before each drawing, to fill the panels; it costs nothing in
-    between and leaves torch's random state as it found it. Give it a net in eval mode, or it changes the running
-    statistics of batch norm. levels: name → height of a dashed line across the curves, such as {"log 4": 1.386}.
+    steps: how many there will be, or None if nobody knows. panels: places for a scatter or images, beside the curves;
+    fill them when `due()`. levels: name → height of a dotted line across the curves, such as {"log 4": 1.386}.
     """
 
-    def __init__(self, title, curves=("loss D", "loss G"), steps=None, panels=1, show=None, levels=None):
-        self.title, self.curves, self.panels, self._show, self._levels = title, tuple(curves), panels, show, dict(levels or {})
+    def __init__(self, title, steps=None, curves=("loss D", "loss G"), panels=1, levels=None):
+        self.title, self.curves, self.panels, self._levels = title, tuple(curves), panels, dict(levels or {})
         self.values = {name: [] for name in self.curves}  # name → [(step, value)]
         self.extra = {}  # what else was logged: name → latest value
         self.total, self.step = steps, None
         self._spent, self._began = 0.0, None  # seconds of training before the present start; when that was
         self._view = self._stage = None
+        self._due = False  # whether the next step that is logged draws first
 
     # --- what a training loop says ---
 
@@ -67,6 +69,8 @@ class Board:
         """
         if self._view is None:
             self._begin()
+        if self._due:
+            self._draw()
         self.step = step
         for name, value in values.items():
             name = name.replace("_", " ")
@@ -78,16 +82,32 @@ class Board:
                 self.values[name].append((step, value))
             else:
                 self.extra[name] = value
-        self._refresh()
+        now = time.perf_counter()
+        if now >= self._next_progress:
+            self._view.progress()
+            self._next_progress = now + PROGRESS_EVERY_S
+        self._due = step + 1 == self.total or self._view.draws and now >= self._next_drawing
+
+    def due(self):
+        """Whether the picture is about to be drawn, so that samples for its panels are worth making. True at the last step.
+
+        It is drawn when the next step is logged. Make the samples from noise of your own, drawn once before the training:
+        how often this is true depends on the machine's speed, and must not move the random numbers of the training. A net
+        with batch norm belongs into eval mode for it.
+        """
+        return self._due
 
     def scatter(self, real, fake, panel=0, reach=None):
         """Put points into a panel: real and generated, each (n, 2); `reach`: half the side of the square shown."""
         self._make_panel(panel, _Scatter).put(_points(real), _points(fake), reach)
 
-    def images(self, images, panel=0, columns=8):
-        """Put images into a panel: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits, values in [−1, 1]."""
+    def images(self, images, panel=0, columns=None):
+        """Put images into a panel, in rows of `columns`, as near to a square as can be by default.
+
+        images: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits (n, 794); values in [−1, 1] or [0, 1].
+        """
         from course_lib.picture import montage, to_uint8
-        self._make_panel(panel, _Images).put(montage(to_uint8(images), columns, background=128))
+        self._make_panel(panel, _Images).put(montage(to_uint8(images), columns or math.ceil(math.sqrt(len(images))), background=128))
 
     def steps(self, n):
         """Iterate over range(n) with progress; when the loop ends, by whatever way, the last picture stays."""
@@ -116,7 +136,7 @@ class Board:
         """Draw once more and leave that as an ordinary picture. Logging again after that begins a new one."""
         if self._view is None:
             return
-        view, self._view = self._view, None
+        view, self._view, self._due = self._view, None, False
         self._spent, self._began = self.seconds, None
         view.close(self.summary())
 
@@ -146,7 +166,8 @@ class Board:
             return f"{self.title}: no step was done."
         done = self.step + 1
         whole = not self.total or done >= self.total
-        way = f"{done} steps in {_clock(self.seconds)}" if whole else f"stopped after {done} of {self.total} steps, {_clock(self.seconds)}; what was learned so far is kept"
+        way = (f"{done} steps in {_clock(self.seconds)}" if whole else
+               f"stopped after {done} of {self.total} steps, {_clock(self.seconds)}; what was learned so far is kept")
         return f"{self.title}: {way}." + (f" {values}." if (values := self.latest()) else "")
 
     def latest(self):
@@ -159,11 +180,7 @@ class Board:
 
     def png(self):
         """The board as it stands, as PNG bytes."""
-        if self._show is not None and self.step is not None:
-            with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.no_grad():
-                self._show(self)
-        if self._stage is None:
-            self._make_stage()
+        self._set_stage()
         self._move_curves()
         return self._stage.png()
 
@@ -171,15 +188,12 @@ class Board:
     def css_width(self):
         return self._stage.css_width
 
-    def _refresh(self):
-        now = time.perf_counter()
-        if now >= self._next_progress:
-            self._view.progress()
-            self._next_progress = now + PROGRESS_EVERY_S
-        if now >= self._next_drawing and self._view.wants_pictures:
-            self._view.picture()
-            cost = time.perf_counter() - now
-            self._next_drawing = time.perf_counter() + max(DRAW_EVERY_S, cost * (1 - DRAW_SHARE) / DRAW_SHARE)
+    def _draw(self):
+        self._set_stage()  # once, so it doesn't count for how often to draw
+        began = time.perf_counter()
+        self._view.picture()
+        ended = time.perf_counter()
+        self._next_drawing = ended + max(DRAW_EVERY_S, (ended - began) * (1 - DRAW_SHARE) / DRAW_SHARE)
 
     @course_style()
     def _make_figure(self):
@@ -195,18 +209,19 @@ class Board:
             axes = self._axes["curves"]
             spare = iter(OKABE_ITO)
             for i, name in enumerate(self.curves):
-                self._lines[name], = axes.plot([], [], _DASHES[i % 4], color=_COLOURS.get(name) or next(spare), label=name)
+                self._lines[name], = axes.plot([], [], linestyle=_DASHES[i % 4], linewidth=1.6, color=_COLOURS.get(name) or next(spare), label=name)
             for name, height in self._levels.items():
                 axes.axhline(height, color=GREY, linewidth=1, linestyle=":")
                 axes.annotate(name, (1, height), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color=GREY)
             axes.set(xlabel="step")
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1.2)
 
-    def _make_stage(self):
+    def _set_stage(self):
         from course_lib.picture import Stage
         if not hasattr(self, "_figure"):
             self._make_figure()
-        self._stage = Stage(self._figure)
+        if self._stage is None:
+            self._stage = Stage(self._figure)
 
     def _make_panel(self, panel, kind):
         if not 0 <= panel < self.panels:
@@ -247,7 +262,8 @@ class _Scatter:
         self.real.set_data(*real.T)
         self.fake.set_data(*fake.T)
         # The data set the frame: what flies out of it flies out of the picture.
-        self.reach = reach or self.reach or 1.4 * float(abs(real).max(initial=1e-6))
+        far = abs(real[np.isfinite(real)]).max(initial=0)
+        self.reach = reach or self.reach or 1.4 * float(far) or 1.0
         self.axes.set(xlim=(-self.reach, self.reach), ylim=(-self.reach, self.reach))
 
 
@@ -276,7 +292,7 @@ class _Live:
     Whatever ends the cell ends the board too, so that a run that failed leaves its picture.
     """
 
-    wants_pictures = True
+    draws = True
 
     def __init__(self, board):
         import ipywidgets as widgets
@@ -317,7 +333,7 @@ class _Live:
 class _Terminal:
     """A progress bar on stdout (what stands on stderr counts as a failure in stock nbgrader), none where it isn't a terminal."""
 
-    wants_pictures = False
+    draws = False
 
     def __init__(self, board):
         from tqdm import tqdm
@@ -326,6 +342,9 @@ class _Terminal:
     def progress(self):
         self._bar.n = self.board.step + 1
         self._bar.set_postfix_str(self.board.latest())
+
+    def picture(self):
+        """None while it trains."""
 
     def close(self, summary):
         self._bar.close()
@@ -356,7 +375,7 @@ def _has_kernel():
 # --- numbers ---
 
 def _points(points):
-    return points.detach().cpu().numpy() if hasattr(points, "detach") else points
+    return np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=float)
 
 
 def _mean(values):

@@ -61,7 +61,7 @@ def _lab(options):
         raise FileNotFoundError(f"there is no folder {folder}; run this from the course's own environment")
     arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     os.chdir(folder)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *arguments]
+    command = [sys.executable, "-m", "jupyterlab", *arguments]
     sys.stdout.flush()
     os.execv(sys.executable, command)
 

@@ -43,7 +43,7 @@ def digit_classifier():
     from safetensors.torch import load, save
     from course_lib.data import cache_dir, load_images
     recipe = inspect.getsource(_untrained_classifier) + inspect.getsource(_train_classifier) + torch.__version__
-    path = cache_dir() / f"digit-classifier-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.safetensors"
+    path = cache_dir() / f"digit-classifier-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.weights"
     net = _untrained_classifier()
     try:
         checksum, _, weights = path.read_bytes().partition(b"\n")
@@ -80,9 +80,19 @@ def accuracy(images, labels):
 def frechet_distance(a, b):
     """The squared Fréchet distance between Gaussians fitted to features a (n, d) and b (m, d).
 
-    ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½) (Dowson & Landau 1982; as a score for generators, Heusel et al. 2017).
-    tr (Σ_a Σ_b)^½ is the sum of the roots of the eigenvalues of Σ_a^½ Σ_b Σ_a^½, which is symmetric. Needs n, m ≥ 2.
+    ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½) (Dowson & Landau 1982; as a score for generators, Heusel et al. 2017),
+    in float64, with covariances over n − 1 and m − 1. tr (Σ_a Σ_b)^½ is the sum of the roots of the eigenvalues of
+    Σ_a^½ Σ_b Σ_a^½, which is symmetric. Its unit is that of the features, squared; its estimate is too large for few
+    samples, so compare only figures from equally many. Raises ValueError for shapes that don't fit and values that
+    aren't finite.
     """
+    for name, samples in (("a", a), ("b", b)):
+        if samples.ndim != 2 or len(samples) < 2:
+            raise ValueError(f"features {name} have shape {tuple(samples.shape)}: give (n, d) with n of at least 2")
+        if not samples.isfinite().all():
+            raise ValueError(f"features {name} hold NaN or infinite values: look at the images they were made from")
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"features of {a.shape[1]} and {b.shape[1]} numbers can't be compared: use the same net for both")
     a, b = a.double(), b.double()
     cov_a, cov_b = torch.cov(a.T).reshape(a.shape[1], -1), torch.cov(b.T).reshape(a.shape[1], -1)
     values, vectors = torch.linalg.eigh(cov_a)

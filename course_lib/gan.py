@@ -135,7 +135,7 @@ class WeightAverage:
     The decay after n updates is at most (1 + n)/(10 + n), or a short run would mostly average its random start.
     """
 
-    def __init__(self, net, decay=0.99):
+    def __init__(self, net, decay=0.995):
         self.source, self.decay, self.updates = net, decay, 0
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
 

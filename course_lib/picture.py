@@ -70,8 +70,9 @@ def _png(pixels):
 def to_uint8(images):
     """Images as pictures: uint8, (n, height, width) or (n, height, width, 3).
 
-    images: values in [−1, 1], as (n, height, width), (n, 1 or 3, height, width) or flat (n, height²); a labelled digit
-    (n, 794) loses its class. A tensor on any device or an array. Raises ValueError for another shape.
+    images: values in [−1, 1], or in [0, 1] where none is negative; (n, height, width), (n, 1 or 3, height, width) or flat
+    (n, height²); a labelled digit (n, 794) loses its class. A tensor on any device or an array. Not-a-numbers are drawn in
+    the middle of the range, values beyond it at its ends. Raises ValueError for another shape.
     """
     pixels = images.detach().cpu().float().numpy() if hasattr(images, "detach") else np.asarray(images, dtype=float)
     if pixels.ndim == 2:
@@ -84,7 +85,9 @@ def to_uint8(images):
         pixels = pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)
     if not (pixels.ndim == 3 or pixels.ndim == 4 and pixels.shape[3] == 3):
         raise ValueError(f"images of shape {tuple(pixels.shape)}; they can be (n, h, w), (n, 1, h, w), (n, 3, h, w) or (n, h²)")
-    return (np.nan_to_num(pixels).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
+    low = -1.0 if (pixels < 0).any() else 0.0
+    pixels = np.nan_to_num(pixels, nan=(low + 1) / 2, posinf=1, neginf=low).clip(low, 1)
+    return ((pixels - low) / (1 - low) * 255).round().astype(np.uint8)
 
 
 def montage(pixels, columns, gap=1, background=255):

@@ -4,6 +4,7 @@ Figures are plain `matplotlib.figure.Figure` objects drawn by Agg. pyplot isn't 
 """
 
 import contextlib
+import sys
 
 # Okabe & Ito, "Color Universal Design" (2008): told apart with normal, protan, deutan and tritan vision.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -37,8 +38,12 @@ def _settings():
 
 
 def use_style():
-    """From now on, matplotlib draws every new figure of this process in the course's style."""
+    """From now on, matplotlib draws every new figure of this process in the course's style; in a notebook, inline."""
     import matplotlib
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    if shell and hasattr(shell, "kernel"):
+        # matplotlib-inline 0.1.6, which d2l pins, doesn't switch itself on under this IPython: figures would be mere text.
+        shell.run_line_magic("matplotlib", "inline")
     matplotlib.rcParams.update(_settings() | {"figure.dpi": PAGE_DPI})
 
 

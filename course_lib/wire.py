@@ -72,7 +72,8 @@ def _tensors(data, limits):
         tensors = safetensors.torch.load(bytes(data))
     except Exception as error:  # the library raises several kinds on malformed input
         raise WireError(f"holds tensors that can't be read ({type(error).__name__})") from None
-    if len(tensors) > limits.tensors:
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if len(tensors) > limits.tensors or size > limits.tensor_bytes:
         raise WireError("holds more tensors than may cross")
     return tensors
 

@@ -54,7 +54,7 @@ def test_ids_and_marks_come_from_names(toy):
     nothing = (None,) * 5
     assert found == [
         ("means-and-spreads", "markdown", *nothing, None),
-        ("setup", "code", "setup", False, False, True, None, ["setup"]),
+        ("setup-1", "code", "setup-1", False, False, True, None, ["setup"]),
         ("the-mean", "markdown", *nothing, None),
         ("solution-mean", "code", "mean", False, True, False, None, None),
         ("check-mean", "code", "check-mean", True, False, True, 3, None),
@@ -92,7 +92,7 @@ def test_nbgraders_checksums_are_those_of_the_stub(toy):
 
 def test_cells_that_matter_cannot_be_deleted_or_edited(toy):
     cells = cells_of(toy.released)
-    for name in ("setup", "check-mean", "check-spread"):
+    for name in ("setup-1", "check-mean", "check-spread"):
         assert cells[name].metadata.deletable is False and cells[name].metadata.editable is False
     for name in ("solution-mean", "answer-outliers"):
         assert cells[name].metadata.deletable is False and "editable" not in cells[name].metadata
@@ -200,7 +200,7 @@ REFUSED = {
                                "    return math.fsum(\n    ### END SOLUTION\n        values) / len(values)\n"),
                               'solution cell "mean": what is left without the solution isn\'t valid Python'),
     "the solution isn't Python": (("return total / len(values)", "return total / / len(values)"),
-                                  'solution cell "mean": the solution isn\'t valid Python: line 31: invalid syntax'),
+                                  'solution cell "mean": the solution isn\'t valid Python: line 32: invalid syntax'),
     "region without a mark": (('# %% solution="mean"', "# %%"), "code cell: BEGIN SOLUTION in a cell that isn't marked"),
     "comment style": (("    ### BEGIN SOLUTION\n    total", "    # BEGIN SOLUTION\n    total"),
                       "'# BEGIN SOLUTION' must stand alone on its line, as ### BEGIN SOLUTION"),
@@ -253,6 +253,17 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
     source = SOURCE.replace("    total =", '    """\n# %% not a cell\n    """\n    total =').replace('check("spread")\n', "pass\n")
     line, = build.problems(make_course(tmp_path, source), ["toy"])
     assert line.startswith(f"solutions/toy/toy.py:{line_of('# %% check=' + chr(34) + 'spread', source)}: ")
+
+
+def test_a_check_worth_nothing_is_named(tmp_path):
+    course = make_course(tmp_path, checks=CHECKS | {"mean": type(CHECKS["mean"])(name="mean", points=0)})
+    assert "the check is worth 0 points" in build.problems(course, ["toy"])[0]
+
+
+def test_a_heading_or_a_name_cannot_take_a_setup_cells_id(tmp_path):
+    source = SOURCE.replace("# # Means and spreads", "# # Setup 1").replace('solution="spread"', 'solution="setup"')
+    ids = [cell.id for cell in build.notebooks(make_course(tmp_path, source), "toy").released.cells]
+    assert ids[:2] == ["setup-1-2", "setup-1"] and "solution-setup" in ids
 
 
 def test_checks_that_cannot_be_imported_are_named(tmp_path):
@@ -343,6 +354,15 @@ def test_checks_are_recorded_before_the_lesson_is_written_and_a_stale_record_is_
     assert line.startswith("course_lib/checks/toy.snapshot: isn't what the solution gives")
 
 
+def test_a_recording_that_fails_is_a_problem_of_the_lesson(tmp_path):
+    course = make_course(tmp_path, record=lambda lesson: {}["x"], is_recorded=lambda lesson: 1 / 0)
+    build.write(course.released("toy"), build.notebooks(course, "toy").released)
+    assert build.problems(course, ["toy"]) == [
+        "solutions/toy/: what its checks compare with can't be recorded: ZeroDivisionError: division by zero"]
+    with pytest.raises(build.LessonError, match="can't be recorded: KeyError"):
+        build.build(course, "toy")
+
+
 # --- The command ---
 
 def test_build_and_check_from_the_command_line(course, capsys):
@@ -417,5 +437,5 @@ def test_help_teaches_and_comes_at_once():
 # --- The lessons of this course ---
 
 def test_lessons_are_what_their_sources_make():
-    course = cli.this_course()
+    course = build.Course()
     assert build.problems(course, course.lessons()) + build.orphans(course) == []

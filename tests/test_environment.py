@@ -187,7 +187,7 @@ def test_help_names_every_target(checkout):
 
 # --- What the README says ---
 
-README = (ROOT / "README.md").read_text()
+README = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
 
 def test_the_readme_points_to_files_that_are_there():
@@ -197,7 +197,7 @@ def test_the_readme_points_to_files_that_are_there():
 
 @pytest.mark.parametrize("program, package", [("course", "course_lib"), ("autograder", "autograder")])
 def test_the_readme_names_commands_that_exist(program, package):
-    named = set(re.findall(rf"\b{program} ([a-z]+)", " ".join(re.findall(r"`([^`]+)`", README))))
+    named = set(re.findall(rf"`{program} ([a-z]+)", README))
     shown = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.argv = ['{program}', '--help']; from {package}.cli import main; main()"],
         cwd=ROOT, capture_output=True, text=True).stdout

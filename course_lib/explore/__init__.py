@@ -1,7 +1,7 @@
 """What explorables share: a picture that follows its sliders.
 
-    figure, axes = new_figure(6, 3)
-    line, = axes.plot(x, x)
+    figure, axes = new_figure(6, 3, [["power"]])
+    line, = axes["power"].plot(x, x)
 
     def redraw(power):
         line.set_ydata(x ** power)

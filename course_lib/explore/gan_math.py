@@ -299,18 +299,16 @@ class _PlaneGAN:
         self.random = torch.Generator().manual_seed(0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.G, self.D = gan.ring_generator(), gan.ring_discriminator()
-        adam = lambda net: torch.optim.Adam(net.parameters(), lr=self.settings["rate"].value, betas=(self.settings["beta1"].value, 0.999))
-        self.opt_D, self.opt_G = adam(self.D), adam(self.G)
+            self.D, self.G, self.opt_D, self.opt_G = gan.ring_players()
 
     def noise(self, n):
         return torch.randn(n, gan.RING_NOISE, generator=self.random)
 
-    def step(self, batch=128):
+    def step(self, batch=gan.RING_BATCH):
         """k steps of the discriminator, then one of the generator, at the present settings."""
         for optimizer in (self.opt_D, self.opt_G):
             for group in optimizer.param_groups:
-                group["lr"], group["betas"] = self.settings["rate"].value, (self.settings["beta1"].value, 0.999)
+                group["lr"], group["betas"] = self.settings["rate"].value, (self.settings["beta1"].value, group["betas"][1])
         for _ in range(self.settings["k"].value):
             self.discriminator_step(self.D, self.G, self.opt_D, self.sample(batch, self.random), self.noise(batch))
         loss = self.settings["loss"].value if "loss" in self.settings else NON_SATURATING
@@ -357,7 +355,7 @@ def ring_playground(discriminator_step, generator_step, limit=20_000):
         history.clear()
 
     def redraw():
-        modes, quality = gan.count_modes(players.show(real), gan.ring_modes(), sigma=0.1)
+        modes, quality = gan.count_modes(players.show(real), gan.ring_modes(), gan.RING_SIGMA)
         history.append((training.steps_done if training else 0, modes, quality))
         step, found, share = zip(*history)
         modes_line.set_data(step, found)
@@ -425,7 +423,7 @@ def wilson_interval(right, n, z=1.959964):
 def be_the_discriminator(real_images, fake_images, rounds=20, seed=None):
     """A game: of two pictures, which is real? Running score with its 95 % interval; all pairs revealed at the end.
 
-    real_images, fake_images: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits (n, 794), values in [−1, 1].
+    real_images, fake_images: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits (n, 794), values in [−1, 1] or [0, 1].
     The reader is the classifier of a two-sample test (Lopez-Paz & Oquab 2017): an accuracy surely above one half means
     that the two samples differ; chance accuracy means that this classifier, on this many pairs, saw no difference.
     Raises ValueError when there are fewer than one image of either kind. Returns a widget.
@@ -519,7 +517,7 @@ def dial(generator, number=""):
     """Type a phone number and see it in the generator's handwriting; a button draws it anew.
 
     generator: noise (n, 26) = [16 normals, one-hot of the digit] → (n, ≥ 784), pixels in [−1, 1] first, as
-    `gan.digit_generator` has it. It is put into eval mode for the drawing, and back. Returns a widget.
+    `gan.DigitGenerator` has it. It is put into eval mode for the drawing, and back. Returns a widget.
     """
     box = widgets.Text(value=number, placeholder="e.g. 030 1234567", description="Phone number",
                        style={"description_width": "initial"}, layout={"width": "22em"}, continuous_update=True)
@@ -552,6 +550,6 @@ def _handwriting(generator, digits):
     z = gan.digit_noise(len(digits), labels=torch.tensor(digits)).to(weight)
     training = generator.training
     try:
-        return generator.eval()(z)[:, :gan.PIXELS]
+        return generator.eval()(z)[:, :gan.DIGIT_PIXELS]
     finally:
         generator.train(training)

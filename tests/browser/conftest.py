@@ -47,11 +47,12 @@ def page(browser, screenshots, request):
 
 @pytest.fixture(scope="session")
 def lab(browser, tmp_path_factory):
-    """The folder that is served (a copy of lessons/, so that nothing done to it lasts), the address and the token."""
-    folder = tmp_path_factory.mktemp("served") / "lessons"
-    shutil.copytree(ROOT / "lessons", folder)
-    with lab_server(folder, tmp_path_factory.mktemp("jupyter")) as (address, token):
-        yield folder, address, token
+    """The folder that is served, the address and the token. The course is copied, so that nothing done to it lasts."""
+    course = tmp_path_factory.mktemp("course")
+    for folder in ("lessons", "course_lib"):
+        shutil.copytree(ROOT / folder, course / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    with lab_server(course, tmp_path_factory.mktemp("jupyter")) as (address, token):
+        yield course / "lessons", address, token
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A JupyterLab of the test's own, and a learner's hands in it: open, read, type, run, slide.
 
-The server runs from a temporary copy of the lessons with its own settings, so that nobody's configuration, progress or
-open tabs matter. A cell is named by its id (the build makes ids from names) or found by a text in its source.
+The server runs with settings of its own, so that nobody's configuration or open tabs matter. A cell is named by its id
+(the build makes ids from names) or found by a text in its source.
 """
 
 import json
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from conftest import ROOT
 from playwright.sync_api import expect
 
 READY_S = 60  # a cold start of JupyterLab on a busy machine
@@ -26,18 +25,18 @@ SLIDER = ".noUi-handle, input[type=range]"  # ipywidgets' own, and a page's own
 # Every cell stays in the page: by default JupyterLab drops those that are scrolled out of sight. No news, no updates:
 # they ask the network.
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none", "autosaveInterval": 3600},
+    "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
 
 
 @contextmanager
-def lab_server(folder, home):
-    """Serve `folder` with `course lab`, as `make lab` does, until the block ends; yields the address and the token.
+def lab_server(course, home):
+    """Serve the lessons of the folder `course` with `course lab`, as `make lab` does; yields the address and the token.
 
-    `home` is an empty folder for the server's settings and log. On leaving, the server and every kernel are gone:
-    one that had to be killed is an error.
+    `course` holds lessons/ and course_lib/, as a release does. `home` is an empty folder for the server's settings and
+    log. On leaving, the server and every kernel are gone: one that had to be killed is an error.
     """
     for name, settings in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -50,15 +49,15 @@ def lab_server(folder, home):
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "IPYTHONDIR": str(home / "ipython"),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": str(course),
         "OMP_NUM_THREADS": "1",
     }
-    options = ["--no-browser", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
+    options = ["--no-browser", "--ServerApp.port=0"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     log = home / "server.log"
     with log.open("w") as output:
-        server = psutil.Popen([*COURSE_LAB, *options], env=environment, cwd=ROOT, stdin=subprocess.DEVNULL,
+        server = psutil.Popen([*COURSE_LAB, *options], env=environment, cwd=course, stdin=subprocess.DEVNULL,
                               stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         yield _address_when_ready(server, home / "runtime", log)
@@ -77,7 +76,7 @@ def _address_when_ready(server, runtime, log):
                 continue
             return f"http://127.0.0.1:{facts['port']}", facts["token"]
         time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start within {READY_S} s:\n{log.read_text()[-4000:]}")
+    raise RuntimeError(f"JupyterLab ended, or did not start within {READY_S} s:\n{log.read_text()[-4000:]}")
 
 
 def _end(server):

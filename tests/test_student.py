@@ -1,0 +1,93 @@
+"""Calling a learner's functions through the codec: every way to be wrong has its own sentence, and nothing gets out."""
+
+import pytest
+import torch
+
+from course_lib import expect, wire
+from course_lib.student import Student, local_student, replayed_student
+from course_lib.verdict import Failed
+
+
+def student(source):
+    namespace = {}
+    exec(source, namespace)
+    return local_student(namespace)
+
+
+def sentence(function, *args, **kwargs):
+    with pytest.raises(Failed) as caught:
+        function(*args, **kwargs)
+    return f"{caught.value.hint} {caught.value.detail}"
+
+
+X = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("source, words", [
+    ("", ["`f` isn't defined yet"]),
+    ("def f(x): raise NotImplementedError()", ["isn't written yet"]),
+    ("def f(): return 1", ["f()", "1 arguments", "Keep the name"]),
+    ("def f(x): return x / 0 if False else 1 / 0", ["ZeroDivisionError", "line 1 of `f`"]),
+    ("def f(x):\n  x += 1\n  return x", ["changes its argument number 1"]),
+    ("def f(x): return object()", ["holds a object"]),
+    ("def f(x): return {1: 2}", ["keys"]),
+    ("import sys\ndef f(x): raise ValueError('\\x1b[31mred')", ["ValueError"]),
+    ("f = 3", ["not callable"]),
+    ("def f(x): return f(x)", ["RecursionError"])])
+def test_each_mistake_has_its_sentence(source, words):
+    said = sentence(student(source).f, X)
+    assert all(word in said for word in words), said
+
+
+def test_right_calls_return_values_and_fill_the_log():
+    asked = student("def f(x): return [x * 2, {'a': 1.5}]")
+    assert asked.f(X)[0].tolist() == [2, 4, 6] and asked.log[0][1] == {"a": 1.5}
+    assert X.tolist() == [1, 2, 3]
+
+
+def test_gradients_are_taken_beside_the_submission():
+    assert student("def f(x): return (x**3).sum()").grad("f", X).tolist() == pytest.approx((3 * X**2).tolist())
+    assert "No gradient flows" in sentence(student("import torch\ndef f(x): return torch.tensor(x.tolist())").grad, "f", X)
+    assert "No gradient flows" in sentence(student("import torch\ndef f(x): return torch.ones(1, requires_grad=True)").grad, "f", X)
+    assert "tensor was expected" in sentence(student("def f(x): return 1.0").grad, "f", X)
+
+
+def helper(x):
+    return x + 1
+
+
+def probe(names, x):
+    return names.f(helper(x))
+
+
+def test_probes_run_from_their_source_with_what_they_use():
+    assert student("def f(x): return x * 2").run(probe, X, using=[helper]).tolist() == [4, 6, 8]
+    assert "isn't defined" in sentence(student("").run, probe, X, using=[helper])
+    assert "NameError" in sentence(student("def f(x): return x").run, probe, X)
+
+
+def made_or_none(names):
+    return names.made("net")
+
+
+def test_only_the_notebook_lends_what_was_made():
+    from course_lib.worker import Worker
+    namespace = {"net": 7}
+    assert Student(Worker(namespace, made=True).handle).run(made_or_none) == 7
+    assert Student(Worker(namespace).handle).run(made_or_none) is None
+
+
+@pytest.mark.parametrize("answer", [b"", b"junk" * 10, wire.encode([1]), wire.encode({"error": 3}), wire.encode({}),
+                                    wire.encode({"valu": 1})])
+def test_an_answer_off_the_protocol_is_a_verdict_not_a_crash(answer):
+    assert "answer" in sentence(Student(lambda frame: answer).f, X)
+
+
+def test_an_always_equal_object_is_never_compared():
+    sly = "class Sly:\n  def __eq__(self, other): return True\n  def __array__(self): return 1\ndef f(x): return Sly()"
+    assert "Sly" in sentence(expect.agree, student(sly), student("def f(x): return x"), "f", X)
+
+
+def test_a_replayed_student_answers_in_order():
+    replayed = replayed_student([1.0, X])
+    assert replayed.anything() == 1.0 and torch.equal(replayed.run(probe, X), X)
