@@ -223,8 +223,8 @@ def density_ratio(logits, real_target=1.0, fake_target=0.0):
 check("optimal_discriminator")
 
 # %% [markdown]
-# Look at what smoothing does before reading on. With `fake label` at 0, lowering `real label` only scales $D^*$ down, by the
-# same factor everywhere. With `fake label` above 0, $D^*$ rises just where *the fakes* are: the discriminator then rewards
+# Look at what smoothing does before reading on. With the target for generated points at 0, lowering the target for real ones only scales $D^*$ down, by the
+# same factor everywhere. With the former above 0, $D^*$ rises just where *the fakes* are: the discriminator then rewards
 # the generator for staying where it is. That is why practitioners smooth the real side only (Salimans et al. 2016).
 
 # %%
@@ -1002,8 +1002,8 @@ explore.be_the_discriminator(test.images, drawn)
 # %% tags=["train"]
 torch.manual_seed(0)
 D, G = gan.ring_discriminator(), gan.ring_generator()
-opt_D = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.0, 0.999))
-opt_G = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.0, 0.999))
+opt_D = torch.optim.Adam(G.parameters(), lr=2e-3, betas=(0.0, 0.99))
+opt_G = torch.optim.Adam(G.parameters(), lr=2e-3, betas=(0.0, 0.99))
 history = []
 D_before = copy.deepcopy(D.state_dict())
 train_gan(D, G, opt_D, opt_G, lambda: gan.ring(gan.RING_BATCH), lambda: torch.randn(gan.RING_BATCH, gan.RING_NOISE), 600,
@@ -1020,7 +1020,7 @@ plt.show()
 with torch.no_grad():
     samples = G(torch.randn(1_000, gan.RING_NOISE))
 print("modes found and quality:", gan.count_modes(samples, gan.ring_modes(), gan.RING_SIGMA))
-print(f"centre of the samples: ({samples[:, 0].mean():.0f}, {samples[:, 1].mean():.0f}); the ring has its centre at (0, 0) and the radius 2")
+print(f"centre of the samples: ({samples[:, 0].mean():.0f}, {samples[:, 1].mean():.0f}); that of the ring is (0, 0), and its radius 2")
 
 # %% [markdown]
 # Which of these is it? Find the evidence before you open the answer.
@@ -1051,7 +1051,15 @@ print("the largest change of a parameter of D in the run:", max((D_before[name] 
 # only the two loss curves. Name one thing that they can tell you and one that they can't, each with a run of this notebook as evidence.
 
 # %% [markdown] answer="nash" points=2
-# YOUR ANSWER HERE
+# ### BEGIN SOLUTION
+# At a Nash equilibrium neither player can do better by changing only their own parameters. Here that is a generator with $p_g = p_\text{data}$ and a discriminator that says ½
+# wherever there are data: against such a generator no $D$ reaches a higher $V$ than $-\log 4$, and against such a flat $D$ no $G$ has a slope to follow. The discriminator's loss $-V$ is then
+# $\log 4 \approx 1.386$ and the generator's non-saturating loss $\log 2 \approx 0.693$; neither is at its smallest possible value.
+#
+# The curves can tell that one player has won: when $D$'s loss goes to 0, as in section 4, the fakes are recognised and a saturating generator stops moving. They can't tell how good the
+# samples are. In section 8 the generator's loss fell to almost 0 while its samples ran away from the ring, because the discriminator never learned; and on the ring both losses were nearly flat while
+# the picture went from a blob to eight clean modes.
+# ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
 # **Rubric (2 points, halves allowed).**
