@@ -1,8 +1,8 @@
 """Measures what a training check sees: its figures over many seeds, for the reference and for wrong answers.
 
-A threshold on training comes from these distributions. One line a run is kept in
-`solutions/<lesson>/calibration/<check>.<scale>.jsonl`, under a key that changes when anything the figures depend on
-does: the check, the answers, the modules it uses, the scale. `docs/calibration.md` is made from the records.
+A bound on training comes from these distributions. Each run is a line of
+`solutions/<lesson>/calibration/<check>.<scale>.jsonl`, with a key that changes when anything it depends on does: the
+check, the answer, the nets, the scale. `docs/calibration.md` is made from these records.
 """
 
 import ast
@@ -40,89 +40,83 @@ class _TrainingOnly(Student):
 
 
 def candidates(check):
-    """The answers whose training is measured: {label: (make_namespace, hint)}; the reference first.
+    """The answers whose training is measured, by label: the reference (None), then wrong answers.
 
-    Of the wrong answers, those to this check and to the ones it needs that are marked `trains=True`.
+    Of those, the ones to this check and to the checks it needs that are marked `trains="label"`.
     """
-    found = {REFERENCE: (lambda: answers.reference_namespace(check.lesson), "")}
-    for answer in answers.wrong_answers(check.lesson):
-        if answer.trains and answer.check in (check.name, *check.needs):
-            found[answer.trains] = (answer.make_namespace, answer.hint)
-    return found
+    wanted = (check.name, *check.needs)
+    return {REFERENCE: None} | {answer.trains: answer for answer in answers.wrong_answers(check.lesson)
+                                if answer.trains and answer.check in wanted}
 
 
 def run_one(check, label, seed, scale):
-    """One training: {"answer", "seed", "figures", "seconds"}, "ended" where it never got to figures. One thread, as in grading."""
+    """One training: {"key", "answer", "seed", "figures", "seconds"}; "ended" says why where it came to no figures.
+
+    One thread, as in grading; seconds are the processor's, so that other programs on the machine don't count.
+    """
     torch.set_num_threads(1)
-    make_namespace, _ = candidates(check)[label]
-    reference = answers.reference_namespace(check.lesson)
+    answer, reference = candidates(check)[label], answers.reference_namespace(check.lesson)
+    student = _TrainingOnly(reference, answer.make_namespace() if answer else reference)
     draw = Draw(f"calibration/{check.lesson}/{check.name}/{seed}".encode(), scale, secret=True)
-    start = time.process_time()  # of the processor: other programs on the machine don't count
-    verdict = judge(check, _TrainingOnly(reference, make_namespace()), Student(Worker(reference).handle), draw)
-    return {"answer": label, "seed": seed, "figures": verdict.figures, "seconds": round(time.process_time() - start, 2),
-            **({} if verdict.figures else {"ended": verdict.hint})}
+    start = time.process_time()
+    verdict = judge(check, student, Student(Worker(reference).handle), draw)
+    return {"key": key(check, scale, answer), "answer": label, "seed": seed, "figures": verdict.figures,
+            "seconds": round(time.process_time() - start, 2), **({} if verdict.figures else {"ended": verdict.hint})}
 
 
-class Record:
-    """The runs of one check at one scale on disk. Lines under another key are stale and dropped when one is added."""
+class Runs:
+    """The runs of one check at one scale on disk, whole after each that is added; stale ones count as not there."""
 
     def __init__(self, check, scale):
-        self.check, self.scale, self.key = check, scale, key(check, scale)
+        self.check, self.scale = check, scale
         self.path = answers.SOLUTIONS / check.lesson / "calibration" / f"{check.name}.{scale.value}.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.is_file() else []
-        self.stale = not lines or json.loads(lines[0]).get("key") != self.key
-        self.runs = [] if self.stale else [json.loads(line) for line in lines[1:]]
+        keys = {label: key(check, scale, answer) for label, answer in candidates(check).items()}
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.is_file() else []
+        self.runs = [run for run in lines if keys.get(run["answer"]) == run["key"]]
+        self.stale = len(lines) - len(self.runs)
 
     def add(self, run):
-        """Append a run; the file is whole after each, so that an interrupted calibration goes on where it was."""
+        """Keep a run. Stale lines are dropped with the first."""
+        self.path.parent.mkdir(exist_ok=True)
         if self.stale:
-            self.path.parent.mkdir(exist_ok=True)
-            self.path.write_text(json.dumps({"key": self.key, "torch": torch.__version__}) + "\n")
-            self.stale = False
+            self.path.write_text("".join(map(_line, self.runs)))
+            self.stale = 0
         self.runs.append(run)
         with self.path.open("a") as file:
-            file.write(json.dumps(run, ensure_ascii=False) + "\n")
+            file.write(_line(run))
 
     def missing(self, seeds, wrong_seeds):
         """The (label, seed) not run yet, the reference's first."""
         done = {(run["answer"], run["seed"]) for run in self.runs}
-        for label in candidates(self.check):
-            for seed in range(seeds if label == REFERENCE else wrong_seeds):
-                if (label, seed) not in done:
-                    yield label, seed
+        return [(label, seed) for label, answer in candidates(self.check).items()
+                for seed in range(wrong_seeds if answer else seeds) if (label, seed) not in done]
 
-    def _passes(self, run):
+    def passes(self, run):
         """Whether the run's figures keep within the bounds as they are now."""
         return all(name in run["figures"] and bound.holds(run["figures"][name], self.scale)
                    for name, bound in self.check.bounds.items())
 
     def summary(self):
-        """Per answer: (label, runs, share that passes, {figure: (least, median, greatest)}, median seconds)."""
+        """{label: (runs, runs that pass, {figure: (least, median, greatest)}, median seconds)}."""
         by_answer = defaultdict(list)
         for run in self.runs:
             by_answer[run["answer"]].append(run)
-        for label in candidates(self.check):
-            runs = by_answer.get(label, [])
-            if runs:
-                figures = defaultdict(list)
-                for run in runs:
-                    for name, value in run["figures"].items():
-                        figures[name].append(value)
-                yield (label, len(runs), sum(self._passes(run) for run in runs) / len(runs),
-                       {name: (min(values), statistics.median(values), max(values)) for name, values in figures.items()},
-                       statistics.median(run["seconds"] for run in runs))
+        return {label: (len(runs), sum(map(self.passes, runs)),
+                        {name: _spread([run["figures"].get(name, float("nan")) for run in runs]) for name in self.check.bounds},
+                        statistics.median(run["seconds"] for run in runs))
+                for label in candidates(self.check) if (runs := by_answer.get(label))}
 
 
 def calibrate(check, scale, seeds=50, wrong_seeds=20, progress=iter):
-    """Run what is missing of the record of `check` at `scale`; can be interrupted and goes on where it was."""
-    record = Record(check, scale)
-    for label, seed in progress(list(record.missing(seeds, wrong_seeds))):
-        record.add(run_one(check, label, seed, scale))
-    return record
+    """Run what is missing of the Runs of `check` at `scale` and return them; when interrupted, it goes on where it was."""
+    runs = Runs(check, scale)
+    for label, seed in progress(runs.missing(seeds, wrong_seeds)):
+        runs.add(run_one(check, label, seed, scale))
+    return runs
 
 
-def key(check, scale):
-    """A hash of all that the figures depend on: the check and its helpers, the nets, the reference, the scale.
+def key(check, scale, answer=None):
+    """A hash of all that the figures depend on: the check and its helpers, the nets, the reference, the answer, the scale.
 
     Bounds stay out, since they follow from the figures; so do comments, docstrings and decorators.
     """
@@ -136,6 +130,8 @@ def key(check, scale):
                         if isinstance(used, types.FunctionType) and used.__module__ == module.__name__]
     parts |= {used.__name__: _bare(inspect.getsource(used)) for used in (gan, frechet)}
     parts |= {name: _bare(source) for name, source in answers.reference_cells(check.lesson)}
+    if answer:
+        parts["answer"] = _bare("\n".join(map(ast.unparse, answer.statements)))
     return hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()[:16]
 
 
@@ -153,3 +149,54 @@ def _bare(source):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node, clean=False) is not None:
             node.body[0].value.value = ""
     return ast.unparse(tree)
+
+
+def _line(run):
+    return json.dumps(run, ensure_ascii=False) + "\n"
+
+
+def _spread(values):
+    ordered = sorted(values)
+    return ordered[0], statistics.median(ordered), ordered[-1]
+
+
+# --- docs/calibration.md ---
+
+HEAD = """# What the training checks see
+
+Made by `autograder calibrate` from the records in `solutions/<lesson>/calibration/`; do not edit.
+
+A check that trains judges by figures that differ from seed to seed. Each was measured with the reference solution and with
+wrong answers whose *training steps* are wrong, over many seeds, on one thread; the bounds stand between. In grading and in
+the notebook these wrong answers don't get as far as the training, since an exact check of the step fails first. The tables
+show what the training alone would see, and what it would not: that is why it earns a part of the points only.
+
+Least / median / greatest over the seeds; seconds of one processor core, median.
+"""
+
+
+def page(checks_by_lesson, scales):
+    """The text of docs/calibration.md for {lesson: checks}."""
+    parts = [HEAD]
+    for lesson, checks in checks_by_lesson.items():
+        for check in checks:
+            if check.trains:
+                parts.append(f"\n## {lesson}: `{check.name}` ({check.points:g} points)\n\n{check.title}\n")
+                parts += [_table(Runs(check, scale)) for scale in scales]
+    return "".join(parts)
+
+
+def _table(runs):
+    summary = runs.summary()
+    if not summary:
+        return f"\n### Scale `{runs.scale.value}`\n\nNot measured yet.\n"
+    bounds = ", ".join(f"{name} {bound.sense} {bound.value(runs.scale):g}" for name, bound in runs.check.bounds.items())
+    rows = [f"\n### Scale `{runs.scale.value}`\n\nBounds: {bounds}.\n\n",
+            f"| answer | seeds | pass | {' | '.join(runs.check.bounds)} | seconds |\n|{'---|' * (len(runs.check.bounds) + 4)}\n"]
+    for label, (count, passing, figures, seconds) in summary.items():
+        cells = [" / ".join(f"{value:.3g}" for value in figures[name]) for name in runs.check.bounds]
+        rows.append(f"| {label} | {count} | {passing} | {' | '.join(cells)} | {seconds:.1f} |\n")
+    unseen = [label for label, (count, passing, *_) in summary.items() if label != REFERENCE and passing]
+    rows.append(f"\nWhat these figures can't tell from right work: {'; '.join(unseen)}.\n" if unseen else
+                "\nThese figures tell every one of them from right work.\n")
+    return "".join(rows)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 def main(argv=None, course=None):
     """Run one command. course: the autograder.build.Course to work on, this repository by default."""
-    parser = argparse.ArgumentParser(prog="autograder", description="Builds and releases the course's lessons.",
+    parser = argparse.ArgumentParser(prog="autograder", description="Builds, tries out and releases the course's lessons.",
                                      epilog="`autograder COMMAND --help` explains a command, with examples.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in COMMANDS:
@@ -180,7 +180,81 @@ def run_release(arguments, course):
     return 0
 
 
-COMMANDS = [add_build, add_release]
+# --- gate and calibrate ---
+
+def add_gate(commands):
+    parser = _parser(commands, "gate", "try every known answer on every check", """\
+Puts the reference, the stub, all known wrong answers and all alternative right ones to the checks of a lesson, as the
+notebook would and as grading would. The reference and the alternatives must pass; the stub and the wrong answers must fail,
+and each wrong one with its own hint.""", """\
+examples:
+  autograder gate gan_math                at the smoke scale, as the tests do
+  autograder gate gan_math --scale cpu    at the scale of a learner's machine: minutes
+  autograder gate gan_math --only ring""", run_gate)
+    parser.add_argument("lesson", metavar="LESSON")
+    parser.add_argument("--only", metavar="CHECK", action="append", help="this check only (may be repeated)")
+    _add_scale(parser, "smoke")
+    parser.add_argument("--json", action="store_true", help="the problems as JSON")
+
+
+def run_gate(arguments, course):
+    from autograder.build import LessonError
+    from autograder.gate import run
+    from course_lib.scale import Scale
+    from tqdm import tqdm
+    course.choose([arguments.lesson])
+    unknown = set(arguments.only or ()) - set(course.checks_of(arguments.lesson))
+    if unknown:
+        raise LessonError(f"{arguments.lesson} has no check {sorted(unknown)[0]!r}; it has: "
+                          f"{', '.join(course.checks_of(arguments.lesson))}")
+    tried, problems = run(arguments.lesson, Scale(arguments.scale), arguments.only, lambda work: tqdm(work, unit="answer"))
+    if not problems and not arguments.json:
+        print(f"{arguments.lesson}: {_count(tried, 'answer')} met with the right verdict, in the notebook and in grading")
+    return _say_problems(problems, arguments)
+
+
+def add_calibrate(commands):
+    parser = _parser(commands, "calibrate", "measure a training check over many seeds", """\
+Trains over many seeds with the reference and with the wrong answers marked trains="…", keeps each run's figures in
+solutions/<lesson>/calibration/, and writes docs/calibration.md. Goes on where it was stopped; runs whose check, answer or nets
+have changed are made again. Bounds stand in course_lib/checks/<lesson>.py; changing one needs no new run.""", """\
+examples:
+  autograder calibrate gan_math ring
+  autograder calibrate gan_math ring --seeds 50 --wrong-seeds 20 --scale smoke
+  autograder calibrate gan_math ring --seeds 0 --wrong-seeds 0     only write docs/calibration.md""", run_calibrate)
+    parser.add_argument("lesson", metavar="LESSON")
+    parser.add_argument("check", metavar="CHECK")
+    parser.add_argument("--seeds", type=int, default=50, help="runs of the reference (default: 50)")
+    parser.add_argument("--wrong-seeds", type=int, default=20, help="runs of each wrong answer (default: 20)")
+    _add_scale(parser, "cpu")
+
+
+def run_calibrate(arguments, course):
+    from autograder import calibrate
+    from autograder.build import LessonError
+    from course_lib.scale import Scale
+    from tqdm import tqdm
+    course.choose([arguments.lesson])
+    check = course.checks_of(arguments.lesson).get(arguments.check)
+    if check is None or not check.trains:
+        trains = ", ".join(name for name, each in course.checks_of(arguments.lesson).items() if each.trains)
+        raise LessonError(f"{arguments.lesson} has no check {arguments.check!r} that trains; those are: {trains or 'none'}")
+    try:
+        calibrate.calibrate(check, Scale(arguments.scale), arguments.seeds, arguments.wrong_seeds,
+                            lambda work: tqdm(work, unit="run"))
+    finally:
+        path = course.root / "docs" / "calibration.md"
+        path.write_text(calibrate.page({lesson: course.checks_of(lesson).values() for lesson in course.lessons()},
+                                       [Scale.SMOKE, Scale.CPU]), encoding="utf-8")
+    print(f"{course.shown(path)} written")
+    return 0
+
+
+def _add_scale(parser, default):
+    parser.add_argument("--scale", choices=["smoke", "cpu", "gpu"], default=default, help=f"default: {default}")
+
+
+COMMANDS = [add_build, add_release, add_gate, add_calibrate]
 
 if __name__ == "__main__":
     sys.exit(main())

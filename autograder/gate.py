@@ -63,3 +63,15 @@ def judge_in_grading(lesson, trial, scale, secret=None):
     reference = Student(Worker(answers.reference_namespace(lesson)).handle)
     return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
                  lambda: record.known_mistakes(check, make_draw))
+
+
+def run(lesson, scale, only=None, progress=iter):
+    """Try everything; returns (number of answers tried, [what is wrong])."""
+    tried = [trial for trial in trials(lesson) if not only or trial.check in only]
+    problems = []
+    for trial in progress(tried):
+        for judged in (judge_in_notebook, judge_in_grading):
+            problem = trial.problem(judged(lesson, trial, scale))
+            if problem:
+                problems.append(f"{judged.__name__}: {problem}")
+    return len(tried), problems

@@ -19,7 +19,7 @@ def as_text(verdict):
     """The verdict in a few lines of plain text."""
     mark, word, _ = LOOKS.get(verdict.verdict, NOT_GRADED_LOOK)
     lines = [f"{mark} {word}: {verdict.check} ({_score(verdict)})"]
-    return "\n".join(lines + [f"  {line}" for line in (verdict.hint, verdict.detail, _figures(verdict)) if line])
+    return "\n".join(lines + [f"  {printable(line)}" for line in (verdict.hint, verdict.detail, _figures(verdict)) if line])
 
 
 def as_html(verdict):

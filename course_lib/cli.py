@@ -120,3 +120,7 @@ def _check(options):
     else:
         print(f"{sum(v.points for v in verdicts):g} of {sum(v.max_points for v in verdicts):g} points")
     return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

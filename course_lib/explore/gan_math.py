@@ -1,12 +1,16 @@
-"""The explorables of the lesson `gan_math`."""
+"""The explorables of the lesson `gan_math`. What it asks the learner to write, they don't know: they are handed it.
 
+Where what they are handed fails, they show in one sentence which exercise to finish first.
+"""
+
+import functools
 import math
 import re
+from contextlib import contextmanager, nullcontext
 
 import ipywidgets as widgets
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from course_lib import gan
 from course_lib.explore import Explorable, Readout, button, choice, heading, slider, steps_slider
@@ -17,11 +21,6 @@ from course_lib.style import (BLACK, DISCRIMINATOR, FAKE, GENERATOR, GREEN, GREY
                               course_style, image_axes, new_figure)
 
 SATURATING, NON_SATURATING = "saturating", "non-saturating"
-LOG_2 = math.log(2)
-
-
-def _sigmoid(a):
-    return np.exp(-np.logaddexp(0, -np.asarray(a, dtype=float)))
 
 
 def _number(value, digits=4):
@@ -29,25 +28,72 @@ def _number(value, digits=4):
     return f"{value:.{digits}g}".replace("-", "−")
 
 
+# --- the learner's functions, written or not ---
+
+class Unfinished(Exception):
+    """A function of the learner's failed, or its answer can't be drawn. The message says which exercise to finish first."""
+
+
+@contextmanager
+def _exercise(check):
+    """Around calls of what the learner wrote in the exercise of `check`: an error within becomes Unfinished."""
+    try:
+        yield
+    except Unfinished:
+        raise
+    except Exception as error:
+        now = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise Unfinished(f'This runs on your own code: finish the exercise above check("{check}") first, then run this cell '
+                         f"again (now: {now}).") from error
+
+
+def _explorable(title, figure, redraw, below, **controls):
+    """An Explorable on the learner's code. Where that fails, the sentence of the Unfinished stands in the picture's place."""
+    def redraw_or_say(**values):
+        try:
+            return redraw(**values)
+        except Unfinished as why:
+            return str(why)
+
+    try:
+        redraw(**{name: control.value for name, control in controls.items()})
+    except Unfinished as why:
+        return heading(title, str(why))
+    return Explorable(title, figure, redraw_or_say, below, **controls)
+
+
+def _finite(tensor, *shape):
+    """`tensor` as an array. Raises ValueError unless it has this shape and is finite."""
+    array = torch.as_tensor(tensor).detach().double().numpy()
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"an answer of shape {array.shape} that should be of shape {shape}, and finite")
+    return array
+
+
 # --- the generator's two losses ---
 
+LOGITS = np.linspace(-10, 10, 201)
+
+
+def _loss_and_slope(loss):
+    """(loss, |gradient|) at each of LOGITS by itself, (2, 201), by autograd."""
+    logits = [torch.tensor([logit], requires_grad=True) for logit in LOGITS]
+    with _exercise("generator_losses"):
+        values = [loss(logit).sum() for logit in logits]
+        slopes = [torch.autograd.grad(value, logit)[0].abs().sum() for value, logit in zip(values, logits)]
+        return _finite(torch.stack(values + slopes), 2 * len(LOGITS)).reshape(2, -1)
+
+
 @course_style()
-def saturation():
+def saturation(saturating_loss, non_saturating_loss):
     """The generator's two losses and their gradients at a discriminator's logit a between −10 and 10.
 
-    Saturating: log(1 − σ(a)), with |gradient| σ(a). Non-saturating: −log σ(a), with |gradient| 1 − σ(a)
-    (Goodfellow et al. 2014, section 3). Returns an Explorable with the control `a`.
+    Both are the learner's: logits (m,) → a scalar (Goodfellow et al. 2014, section 3). Control: a.
     """
-    logits = np.linspace(-10, 10, 401)
     figure, axes = new_figure(8.6, 3.4, [["loss", "gradient"]])
-    curves = [("saturating: log(1 − σ(a))", VERMILLION, "-", lambda a: -np.logaddexp(0, a), _sigmoid),
-              ("non-saturating: −log σ(a)", GREEN, "--", lambda a: np.logaddexp(0, -a), lambda a: _sigmoid(-a))]
-    dots = []
-    for label, colour, dash, *functions in curves:
-        for panel, function in zip(axes.values(), functions):
-            panel.plot(logits, function(logits), dash, color=colour, label=label)
-            dot, = panel.plot([], [], "o", color=colour, markersize=9, markeredgecolor="white", zorder=3)
-            dots.append((dot, function))
+    looks = [("saturating: log(1 − σ(a))", VERMILLION, "-"), ("non-saturating: −log σ(a)", GREEN, "--")]
+    lines = [panel.plot(LOGITS, LOGITS, dash, color=colour, label=label)[0] for label, colour, dash in looks for panel in axes.values()]
+    dots = [line.axes.plot([], [], "o", color=line.get_color(), markersize=9, markeredgecolor="white", zorder=3)[0] for line in lines]
     axes["loss"].set(title="Loss that the generator minimises", ylim=(-11, 11), yticks=range(-10, 11, 5))
     axes["gradient"].set(title="|gradient| with respect to a", yscale="log", ylim=(1e-5, 3))
     axes["loss"].legend(loc="upper right")
@@ -55,143 +101,97 @@ def saturation():
         panel.set(xlim=(-10.3, 10.3), xticks=range(-10, 11, 5), xlabel="logit a of the discriminator on a generated sample")
     marks = [panel.axvline(0, color=GREY, linewidth=1.2, linestyle=":") for panel in axes.values()]
 
+    curves_of = functools.cache(_loss_and_slope)  # of this explorable only: the learner may change what a loss calls
+
     def redraw(a):
-        for dot, function in dots:
-            dot.set_data([a], [function(a)])
+        curves = np.stack([*curves_of(saturating_loss), *curves_of(non_saturating_loss)])
+        here = curves[:, np.abs(LOGITS - a).argmin()]
+        for line, dot, curve, height in zip(lines, dots, curves, here):
+            line.set_ydata(curve)
+            dot.set_data([a], [height])
         for mark in marks:
             mark.set_xdata([a, a])
         opinion = "sure that the sample is fake" if a < -3 else "fooled" if a > 3 else "undecided"
-        return (f"σ(a) = {_number(_sigmoid(a))}: the discriminator is {opinion}.\n"
-                f"|gradient|: saturating {_number(_sigmoid(a))}, non-saturating {_number(_sigmoid(-a), 5)}.")
+        return (f"σ(a) = {_number(1 / (1 + math.exp(-a)))}: the discriminator is {opinion}.\n"
+                f"|gradient|: saturating {_number(here[1])}, non-saturating {_number(here[3], 5)}.")
 
-    return Explorable("Which loss still moves the generator?", figure, redraw,
-                      "Move a to the left: the discriminator grows sure that the sample is fake.",
-                      a=slider("logit a", -10.0, 10.0, -4.0, 0.1, digits=1))
+    return _explorable("Which loss still moves the generator?", figure, redraw,
+                       "Move a to the left: the discriminator grows sure that the sample is fake.",
+                       a=slider("logit a", -10.0, 10.0, -4.0, 0.1, digits=1))
 
 
 # --- the optimal discriminator ---
 
-def _log_normal(x, mean, std):
-    return -0.5 * ((x - mean) / std) ** 2 - math.log(std * math.sqrt(2 * math.pi))
-
-
-def jensen_shannon_of_normals(distance, width, points=1501):
-    """JSD between N(0, 1) and N(distance, width²) in nats, by the trapezoid rule from log-densities.
-
-    distance: a number or an array (n,), not negative; width > 0. Returns the shape of `distance`; values in [0, log 2].
-    """
-    distance = np.asarray(distance, dtype=float)
-    reach = 9 * max(1.0, width)
-    x = np.linspace(-reach, distance.max() + reach, points)
-    log_p, log_q = _log_normal(x, 0.0, 1.0), _log_normal(x, distance[..., None], width)
-    log_m = np.logaddexp(log_p, log_q) - LOG_2
-    return np.trapz(np.exp(log_p) * (log_p - log_m) + np.exp(log_q) * (log_q - log_m), x, axis=-1).clip(0, 2 * LOG_2) / 2
-
-
 @course_style()
-def optimal_discriminator():
-    """Two Gaussians p and q, the discriminator D* that is best against them, and their Jensen–Shannon divergence.
+def optimal_discriminator(discriminator):
+    """Two Gaussians p (real) and q (generated), and the discriminator that is best against them.
 
-    With targets r for real and f for generated samples, D* = (r·p + f·q)/(p + q). The divergence is that of p and q
-    alone, in nats, at most log 2. Returns an Explorable with the controls distance, width, real, fake.
+    discriminator(p, q, r, s) is the learner's: densities (n,) and the targets r for real, s for generated samples → the
+    best D there, (n,). Controls: distance, width, real, fake.
     """
-    x, distances = np.linspace(-5, 11, 641), np.linspace(0, 8, 41)
-    figure, axes = new_figure(8.6, 4.3, [["density", "divergence"], ["decision", "divergence"]], width_ratios=[1.7, 1])
-    log_p = _log_normal(x, 0.0, 1.0)
-    axes["density"].plot(x, np.exp(log_p), color=REAL, label="p, real: N(0, 1)")
+    x = torch.linspace(-5, 11, 641, dtype=torch.float64)
+    density = lambda mean, std: torch.distributions.Normal(mean, std).log_prob(x).exp()
+    p = density(0.0, 1.0)
+    figure, axes = new_figure(8.6, 4.6, [["density"], ["decision"]], sharex=True)
+    axes["density"].plot(x, p, color=REAL, label="p, real: N(0, 1)")
     q_line, = axes["density"].plot(x, x, "--", color=FAKE, label="q, generated")
     axes["density"].set(title="Densities", ylim=(0, 1.4), xlim=(x[0], x[-1]))
     axes["density"].legend(loc="upper right")
-    for level in (0, 0.5, 1):
-        axes["decision"].axhline(level, color=GREY, linewidth=0.8, linestyle=":")
     best_line, = axes["decision"].plot(x, x, color=DISCRIMINATOR)
-    axes["decision"].set(title="D*(x), the best discriminator", ylim=(-0.05, 1.05), xlim=(x[0], x[-1]), xlabel="x")
-    jsd_line, = axes["divergence"].plot(distances, distances, color=BLACK)
-    dot, = axes["divergence"].plot([], [], "o", color=ORANGE, markersize=10, markeredgecolor=BLACK)
-    axes["divergence"].axhline(LOG_2, color=GREY, linestyle="--", linewidth=1.2)
-    axes["divergence"].annotate("log 2 = 0.693", (8, LOG_2), (0, 4), textcoords="offset points", ha="right", color=GREY)
-    axes["divergence"].set(title="JSD(p‖q) in nats", xlabel="distance of the means", ylim=(-0.02, 0.76), xlim=(-0.3, 8.3))
+    axes["decision"].set(title="D*(x), the best discriminator: your function", ylim=(-0.05, 1.05), yticks=[0, 0.5, 1], xlabel="x")
 
     def redraw(distance, width, real, fake):
-        log_q = _log_normal(x, distance, width)
-        q_line.set_ydata(np.exp(log_q))
-        best = fake + (real - fake) * _sigmoid(log_p - log_q)
+        q = density(distance, width)
+        with _exercise("optimal_discriminator"):
+            best = _finite(discriminator(p, q, real, fake), len(x))
+        q_line.set_ydata(q)
         best_line.set_ydata(best)
-        jsd_line.set_ydata(jensen_shannon_of_normals(distances, width))
-        jsd = float(jensen_shannon_of_normals(distance, width))
-        dot.set_data([distance], [jsd])
-        smoothed = "" if (real, fake) == (1, 0) else (
-            f"\nSmoothed labels: D* = ({real:.2f}·p + {fake:.2f}·q)/(p + q) runs from {min(real, fake):.2f} to {max(real, fake):.2f}.")
-        return (f"JSD = {_number(jsd)} nats, {jsd / LOG_2:.1%} of its bound log 2; "
-                f"V(D*) = −log 4 + 2·JSD = {_number(2 * jsd - 2 * LOG_2)} with hard labels.{smoothed}")
+        at_p, at_q = np.interp([0.0, distance], x, best)
+        return (f"D* = {_number(at_p, 3)} at the mean of the real samples, {_number(at_q, 3)} at that of the generated.\n"
+                f"Between x = −5 and x = 11 it lies between {_number(best.min(), 3)} and {_number(best.max(), 3)}.")
 
-    return Explorable("The best discriminator against two known densities", figure, redraw,
-                      "D* depends on p/q alone. Far apart, it is flat at 1 and at 0 where the samples are.",
-                      distance=slider("distance of the means", 0.0, 8.0, 2.0, 0.05),
-                      width=slider("width of q (std)", 0.3, 3.0, 1.0, 0.05),
-                      real=slider("target for real samples", 0.5, 1.0, 1.0, 0.01),
-                      fake=slider("target for generated", 0.0, 0.5, 0.0, 0.01))
+    return _explorable("The best discriminator against two known densities", figure, redraw,
+                       "D* depends on p/q alone. Far apart, it is flat where the samples are.",
+                       distance=slider("distance of the means", 0.0, 8.0, 2.0, 0.05),
+                       width=slider("width of q (std)", 0.3, 3.0, 1.0, 0.05),
+                       real=slider("target for real samples", 0.5, 1.0, 1.0, 0.01),
+                       fake=slider("target for generated", 0.0, 0.5, 0.0, 0.01))
 
 
 # --- the Dirac-GAN ---
 
 MINIMAX = "GAN (minimax)"
-SIMULTANEOUS, GENERATOR_FIRST, DISCRIMINATOR_FIRST = "simultaneous", "alternating, G first", "alternating, D first"
+SIMULTANEOUS, ALTERNATING = "simultaneous", "alternating (D first)"
 DIRAC_START = (1.0, 1.0)
+FAR = 1e9  # a trajectory that gets there is followed no further
 
 
-def dirac_gradients(theta, psi, gamma=0.0, loss=MINIMAX):
-    """(dθ/dt, dψ/dt) of the Dirac-GAN (Mescheder, Geiger, Nowozin 2018, definition 2.1). Numbers or arrays.
-
-    The data are a point at 0, the generator a point at θ, the discriminator D(x) = ψ·x, and
-    V = f(ψθ) + f(0) with f(t) = −log(1 + exp(−t)). The discriminator climbs V − γ/2·ψ² (R1); the generator descends V,
-    or, non-saturating, climbs f(−ψθ).
-    """
-    slope = _sigmoid(-psi * theta)
-    pull = slope if loss == MINIMAX else _sigmoid(psi * theta)
-    return -pull * psi, slope * theta - gamma * psi
+def _walk(step, start, steps):
+    """(θ, ψ) from `start` on, (≤ steps + 1, 2): step(θ, ψ) → (θ, ψ) again and again, until FAR. Float64."""
+    path, players = [start], torch.tensor(start, dtype=torch.float64)
+    while len(path) <= steps and max(map(abs, path[-1])) < FAR:
+        theta, psi = players = step(*players)
+        path.append((float(theta), float(psi)))
+    return _finite(path, len(path), 2)
 
 
-def dirac_trajectory(h, gamma=0.0, order=SIMULTANEOUS, loss=MINIMAX, steps=500, start=DIRAC_START):
-    """(θ, ψ) from `start` on, (steps + 1, 2), with step size h; `order` says who steps when."""
-    theta, psi = start
-    path = [start]
-    for _ in range(steps):
-        d_theta, d_psi = dirac_gradients(theta, psi, gamma, loss)
-        if order == GENERATOR_FIRST:
-            theta += h * d_theta
-            psi += h * dirac_gradients(theta, psi, gamma, loss)[1]
-        elif order == DISCRIMINATOR_FIRST:
-            psi += h * d_psi
-            theta += h * dirac_gradients(theta, psi, gamma, loss)[0]
-        else:
-            theta, psi = theta + h * d_theta, psi + h * d_psi
-        path.append((theta, psi))
-    return np.array(path, dtype=float)
-
-
-def dirac_eigenvalues(h, gamma=0.0, order=SIMULTANEOUS):
-    """The two eigenvalues, complex, of one step linearised at the equilibrium (0, 0); alike for both losses.
-
-    Below 1 in absolute value: steps near the equilibrium approach it.
-    """
-    if order == SIMULTANEOUS:
-        step = np.array([[1, -h / 2], [h / 2, 1 - h * gamma]])
-    else:  # who is first makes no difference: AB and BA have the same eigenvalues
-        step = np.array([[1, 0], [h / 2, 1 - h * gamma]]) @ np.array([[1, -h / 2], [0, 1]])
-    return np.linalg.eigvals(step.astype(complex))
+def _eigenvalues(step, apart=1e-3):
+    """The two eigenvalues, complex, of `step` linearised at (0, 0), by central differences."""
+    ends = [_walk(step, start, 1)[-1] for start in [(apart, 0.0), (-apart, 0.0), (0.0, apart), (0.0, -apart)]]
+    return np.linalg.eigvals(np.transpose([ends[0] - ends[1], ends[2] - ends[3]]) / (2 * apart)).astype(complex)
 
 
 @course_style()
-def dirac_gan():
+def dirac_gan(dirac_field, dirac_step):
     """Phase portrait of the Dirac-GAN: vector field, a trajectory from (1, 1), its distance from the equilibrium, eigenvalues.
 
-    Returns an Explorable with the controls h, gamma, order, loss, steps.
+    The learner's: dirac_field(theta, psi, gamma, non_saturating) → (v_theta, v_psi), and dirac_step(field, theta, psi, h,
+    alternating) → (theta, psi) (Mescheder, Geiger, Nowozin 2018, section 2). Controls: h, gamma, order, loss, steps.
     """
     from matplotlib.ticker import NullLocator
     figure, axes = new_figure(9.0, 4.6, [["phase", "norm"], ["phase", "eigenvalues"]], width_ratios=[1.2, 1])
-    unit = np.stack(np.meshgrid(*[np.linspace(-1, 1, 17)] * 2))
-    field = axes["phase"].quiver(*unit, *unit, color="#A8A8A8", pivot="mid", scale=22, width=0.004)
+    unit = np.stack(np.meshgrid(*[np.linspace(-1, 1, 17)] * 2)).reshape(2, -1)
+    arrows = axes["phase"].quiver(*unit, *unit, color="#A8A8A8", pivot="mid", scale=22, width=0.004)
     path_line, = axes["phase"].plot([], [], color=REAL, linewidth=1.4)
     axes["phase"].plot(*DIRAC_START, "o", color=GREEN, markersize=9, label="start", linestyle="none")
     end, = axes["phase"].plot([], [], "s", color=VERMILLION, markersize=8, label="end", linestyle="none")
@@ -209,32 +209,35 @@ def dirac_gan():
                             anchor="W", xlim=(-2.2, 1.4), ylim=(-1.15, 1.15))
 
     def redraw(h, gamma, order, loss, steps):
-        path = dirac_trajectory(h, gamma, order, loss, steps)
-        reach = next((reach for reach in (2.4, 5, 10, 20, 50) if reach >= abs(path).max()), 100)
+        field = lambda theta, psi: dirac_field(theta, psi, gamma, loss == NON_SATURATING)
+        step = lambda theta, psi: dirac_step(field, theta, psi, h, order == ALTERNATING)
+        with _exercise("dirac_gan"):
+            path, values = _walk(step, DIRAC_START, steps), _eigenvalues(step)
+            reach = next((reach for reach in (2.4, 5, 10, 20, 50) if reach >= abs(path).max()), 100)
+            places = torch.tensor(0.98 * reach * unit)
+            u, v = (_finite(part, unit.shape[1]) for part in field(*places))
         axes["phase"].set(xlim=(-reach, reach), ylim=(-reach, reach))
-        field.set_offsets(0.98 * reach * unit.reshape(2, -1).T)
-        u, v = dirac_gradients(*(0.98 * reach * unit), gamma, loss)
+        arrows.set_offsets(places.T.numpy())
         length = np.hypot(u, v).clip(1e-9)
-        field.set_UVC(u / length, v / length)
+        arrows.set_UVC(u / length, v / length)
         path_line.set_data(*path.T)
         end.set_data(*path[-1:].T)
         norms = np.linalg.norm(path, axis=1)
-        norm_line.set_data(np.arange(steps + 1), norms)
+        norm_line.set_data(np.arange(len(norms)), norms)
         axes["norm"].set(xlim=(0, steps), ylim=_decades(norms))
-        values = dirac_eigenvalues(h, gamma, order)
         eigen.set_data(values.real, values.imag)
         radius = np.abs(values).max()
-        verdict = ("> 1: pushed away" if radius > 1 + 1e-9 else "< 1: drawn in" if radius < 1 - 1e-9 else "= 1: neither")
+        verdict = ("> 1: pushed away" if radius > 1 + 1e-7 else "< 1: drawn in" if radius < 1 - 1e-7 else "= 1: neither")
         shown = "  and  ".join(_complex(value) for value in values)
-        return (f"After {steps} steps ‖(θ, ψ)‖ = {_number(norms[-1], 3)} (start {_number(norms[0], 3)}).\n"
+        return (f"After {len(path) - 1} steps ‖(θ, ψ)‖ = {_number(norms[-1], 3)} (start {_number(norms[0], 3)}).\n"
                 f"Near the equilibrium one step has the eigenvalues {shown}; spectral radius {radius:.5f} {verdict}.")
 
-    return Explorable("Does it converge? The Dirac-GAN", figure, redraw,
-                      "The data sit at 0, the generator at θ, and D(x) = ψ·x: the smallest GAN there is.",
-                      h=slider("step size h", 0.01, 1.0, 0.2, 0.01), gamma=slider("R1 weight γ", 0.0, 3.0, 0.0, 0.05),
-                      order=choice("order of the steps", [SIMULTANEOUS, GENERATOR_FIRST, DISCRIMINATOR_FIRST]),
-                      loss=choice("generator's loss", [MINIMAX, NON_SATURATING]),
-                      steps=slider("steps", 10, 2000, 500, 10))
+    return _explorable("Does it converge? The Dirac-GAN", figure, redraw,
+                       "The data sit at 0, the generator at θ, and D(x) = ψ·x: the smallest GAN there is.",
+                       h=slider("step size h", 0.01, 1.0, 0.2, 0.01), gamma=slider("R1 weight γ", 0.0, 3.0, 0.0, 0.05),
+                       order=choice("order of the steps", [SIMULTANEOUS, ALTERNATING]),
+                       loss=choice("generator's loss", [MINIMAX, NON_SATURATING]),
+                       steps=slider("steps", 10, 2000, 500, 10))
 
 
 def _decades(values):
@@ -257,25 +260,16 @@ SHOWN = 500  # points of each kind in the picture
 _DRAW = 2000  # samples to count modes with
 
 
-def _saturating_step(D, G, opt_G, z):
-    """One generator step on log(1 − D(G(z))) = −softplus(logit)."""
-    loss = -F.softplus(D(G(z))).mean()
-    opt_G.zero_grad()
-    loss.backward()
-    opt_G.step()
-    return loss.detach()
-
-
 class _PlaneGAN:
     """Two small nets on points of the plane, the learner's two steps, and the picture of both."""
 
-    def __init__(self, discriminator_step, generator_step, sample, settings, beside=()):
+    def __init__(self, discriminator_step, generator_step, sample, settings, saturating_loss=None, beside=()):
         """sample(n, generator) → (n, 2) points; settings: k, rate, beta1 and perhaps loss, widgets with a value.
 
         beside: names of axes to stand beside the plane, one above the other.
         """
-        self.steps = {NON_SATURATING: generator_step, SATURATING: _saturating_step}
-        self.discriminator_step, self.sample, self.settings = discriminator_step, sample, settings
+        self.discriminator_step, self.generator_step, self.saturating_loss = discriminator_step, generator_step, saturating_loss
+        self.sample, self.settings = sample, settings
         with course_style():
             self.figure, self.axes = new_figure(8.8 if beside else 4.6, 4.3, [["plane", name] for name in beside] or [["plane"]])
             self._draw_plane(self.axes["plane"])
@@ -310,9 +304,20 @@ class _PlaneGAN:
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = self.settings["rate"].value, (self.settings["beta1"].value, group["betas"][1])
         for _ in range(self.settings["k"].value):
-            self.discriminator_step(self.D, self.G, self.opt_D, self.sample(batch, self.random), self.noise(batch))
-        loss = self.settings["loss"].value if "loss" in self.settings else NON_SATURATING
-        self.steps[loss](self.D, self.G, self.opt_G, self.noise(batch))
+            x, z = self.sample(batch, self.random), self.noise(batch)
+            with _exercise("discriminator_step"):
+                self.discriminator_step(self.D, self.G, self.opt_D, x, z)
+        saturating = "loss" in self.settings and self.settings["loss"].value == SATURATING
+        with self.D.register_forward_hook(self._saturate) if saturating else nullcontext(), _exercise("generator_step"):
+            self.generator_step(self.D, self.G, self.opt_G, self.noise(batch))
+
+    def _saturate(self, D, points, logits):
+        """Let the logits send back the saturating loss's slope, whatever the learner's step computes from them."""
+        if logits.requires_grad:
+            with _exercise("generator_losses"):
+                apart = logits.detach().requires_grad_()
+                slope, = torch.autograd.grad(self.saturating_loss(apart), apart)
+            logits.register_hook(lambda _: slope)
 
     @torch.no_grad()
     def show(self, real):
@@ -328,20 +333,23 @@ class _PlaneGAN:
 
 def _training_settings():
     return {"k": slider("k, D steps per G step", 1, 5, 1),
-            "rate": steps_slider("learning rate", [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], 1e-3),
+            "rate": steps_slider("learning rate", [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], 2e-3),
             "beta1": slider("Adam's β₁", 0.0, 0.95, 0.0, 0.05)}
 
 
-def ring_playground(discriminator_step, generator_step, limit=20_000):
+def ring_playground(discriminator_step, generator_step, saturating_loss=None, limit=20_000):
     """A ring of 8 Gaussians, learned live by the learner's own steps: samples, modes found, share of high quality.
 
     discriminator_step(D, G, opt_D, x, z) → loss and generator_step(D, G, opt_G, z) → loss, each doing one optimiser step;
-    x (128, 2) is real, z (128, 2) noise. With the loss "saturating" the generator takes the course's own step.
+    x (128, 2) is real, z (128, 2) noise. With saturating_loss(logits) → scalar, the learner's too, there is a choice of losses:
+    "saturating" is the same generator step, down that loss's slope.
     Settings act at once, also in the middle of training; Reset begins from the same weights. It pauses after `limit` steps.
     Returns a widget; its `training` has start(), pause(), reset().
     """
-    settings = _training_settings() | {"loss": choice("generator's loss", [NON_SATURATING, SATURATING])}
-    players = _PlaneGAN(discriminator_step, generator_step, gan.ring, settings, beside=["modes", "quality"])
+    settings = _training_settings()
+    if saturating_loss is not None:
+        settings["loss"] = choice("generator's loss", [NON_SATURATING, SATURATING])
+    players = _PlaneGAN(discriminator_step, generator_step, gan.ring, settings, saturating_loss, ["modes", "quality"])
     real = gan.ring(SHOWN, torch.Generator().manual_seed(2))
     axes, history = players.axes, []
     with course_style():

@@ -224,7 +224,7 @@ check("optimal_discriminator")
 
 # %% [markdown]
 # Look at what smoothing does before reading on. With the target for generated points at 0, lowering the target for real ones only scales $D^*$ down, by the
-# same factor everywhere. With the former above 0, $D^*$ rises just where *the fakes* are: the discriminator then rewards
+# same factor everywhere. With a target above 0 for the generated points, $D^*$ rises just where *the fakes* are: the discriminator then rewards
 # the generator for staying where it is. That is why practitioners smooth the real side only (Salimans et al. 2016).
 
 # %%

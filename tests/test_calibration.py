@@ -1,0 +1,77 @@
+"""The bounds of training checks rest on runs that were really made, with the code as it is now."""
+
+import pytest
+
+from autograder import calibrate
+from autograder.build import ROOT, Course
+from course_lib.check import checks_of
+from course_lib.scale import Scale
+
+COURSE = Course()
+TRAINING = [check for lesson in COURSE.lessons() for check in checks_of(lesson).values() if check.trains]
+SCALES = [Scale.SMOKE, Scale.CPU]
+each = pytest.mark.parametrize("check, scale", [(check, scale) for check in TRAINING for scale in SCALES],
+                               ids=lambda value: getattr(value, "name", value))
+
+
+@each
+def test_the_record_is_of_the_code_as_it_is(check, scale):
+    runs = calibrate.Runs(check, scale)
+    assert runs.stale == 0, f"{runs.path.name} is of other code: run `autograder calibrate {check.lesson} {check.name} --scale {scale.value}`"
+    assert runs.missing(50, 20) == []
+
+
+@each
+def test_the_reference_never_fails_and_the_bounds_tell_something(check, scale):
+    summary = calibrate.Runs(check, scale).summary()
+    count, passing, *_ = summary.pop(calibrate.REFERENCE)
+    assert count >= 50 and passing == count
+    assert any(passing == 0 for _, passing, *_ in summary.values())
+
+
+@pytest.mark.parametrize("check", TRAINING, ids=lambda check: check.name)
+def test_one_run_made_now_falls_among_the_recorded(check):
+    summary = calibrate.Runs(check, Scale.SMOKE).summary()[calibrate.REFERENCE]
+    figures = calibrate.run_one(check, calibrate.REFERENCE, 1000, Scale.SMOKE)["figures"]
+    for name, (least, _, greatest) in summary[2].items():
+        margin = 0.5 * (greatest - least) + 1e-9
+        assert least - margin <= figures[name] <= greatest + margin, (name, figures[name], least, greatest)
+
+
+def test_the_page_is_made_from_the_records():
+    page = calibrate.page({lesson: checks_of(lesson).values() for lesson in COURSE.lessons()}, SCALES)
+    assert (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8") == page
+
+
+def test_a_key_changes_with_the_code_and_not_with_words_or_bounds():
+    bare = calibrate._bare
+    assert bare("def f(x):\n    '''Old words.'''\n    return x  # why") == bare("@d\ndef f(x):\n    '''New.'''\n    return x")
+    assert bare("def f(x):\n    return x") != bare("def f(x):\n    return -x")
+    ring = TRAINING[0]
+    keys = {calibrate.key(ring, scale, answer) for scale in SCALES for answer in calibrate.candidates(ring).values()}
+    assert len(keys) == len(SCALES) * len(calibrate.candidates(ring))
+
+
+def test_an_interrupted_calibration_goes_on_and_stale_runs_are_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrate.answers, "SOLUTIONS", tmp_path)
+    (tmp_path / "gan_math").mkdir()
+    monkeypatch.setattr(calibrate, "candidates", lambda check: {calibrate.REFERENCE: None})
+    monkeypatch.setattr(calibrate, "key", lambda check, scale, answer=None: state["key"])
+    made = []
+
+    def run_one(check, label, seed, scale):
+        if len(made) == state["stop_after"]:
+            raise KeyboardInterrupt
+        made.append(seed)
+        return {"key": state["key"], "answer": label, "seed": seed, "figures": {"modes": 8, "quality": 0.9}, "seconds": 1}
+
+    monkeypatch.setattr(calibrate, "run_one", run_one)
+    state = {"key": "a", "stop_after": 2}
+    with pytest.raises(KeyboardInterrupt):
+        calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=4)
+    state["stop_after"] = None
+    calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=4)
+    assert made == [0, 1, 2, 3]
+    state["key"] = "b"
+    assert calibrate.Runs(TRAINING[0], Scale.SMOKE).stale == 4
+    assert len(calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=4).runs) == 4 and made[4:] == [0, 1, 2, 3]

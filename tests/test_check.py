@@ -1,0 +1,76 @@
+"""Running a check: three verdicts, hints for known mistakes, dependencies, and nothing that gets out."""
+
+import pytest
+import torch
+
+from course_lib import check as checks
+from course_lib import expect
+from course_lib.check import Check, Mistake, judge
+from course_lib.draw import Draw
+from course_lib.student import local_student
+from course_lib.verdict import FAILED, NOT_GRADED, PASSED, NotGraded
+
+
+def doubles(student, reference, draw):
+    """Twice the input."""
+    expect.agree(student, reference, "f", draw.normal(4))
+    expect.close(student.f(torch.zeros(2, dtype=torch.float64)), torch.zeros(2), "f(0)")
+
+
+CHECK = Check("toy", "doubles", 2, (), {}, doubles)
+
+
+def namespace(source):
+    names = {}
+    exec(source, names)
+    return names
+
+
+def verdict(source, mistakes=lambda: (), check=CHECK):
+    reference = local_student(namespace("def f(x): return 2 * x"))
+    return judge(check, local_student(namespace(source)), reference, Draw(b"toy"), mistakes)
+
+
+def test_right_work_earns_the_points():
+    passed = verdict("def f(x): return x + x")
+    assert (passed.verdict, passed.points, passed.hint) == (PASSED, 2, "") and passed.passed
+
+
+def test_wrong_work_earns_none_and_says_how_far_off():
+    failed = verdict("def f(x): return 3 * x")
+    assert (failed.verdict, failed.points) == (FAILED, 0) and "off by" in failed.hint
+
+
+def test_a_known_mistake_lends_its_hint_only_where_it_fails_in_the_same_way():
+    draw = Draw(b"toy")
+    known = lambda: [Mistake("you tripled", 0, draw.normal(4) * 3)]
+    assert verdict("def f(x): return 3 * x", lambda: [Mistake("you tripled", 0, Draw(b"toy").normal(4) * 3)]).hint == "you tripled"
+    assert verdict("def f(x): return 4 * x", known).hint != "you tripled"
+    assert verdict("def f(x): return 2 * x + (x.abs().sum() == 0)", known).hint != "you tripled"
+
+
+def test_a_fault_of_the_check_is_never_the_learners():
+    def broken(student, reference, draw):
+        raise KeyError("the check's own")
+
+    def undecided(student, reference, draw):
+        raise NotGraded("no data on this machine")
+
+    for body, word in ((broken, "KeyError"), (undecided, "no data")):
+        result = verdict("", check=Check("toy", "x", 2, (), {}, body))
+        assert (result.verdict, result.points) == (NOT_GRADED, 0) and word in result.hint
+
+
+def test_lessons_and_checks_are_found_by_name():
+    names = checks.checks_of("gan_math")
+    assert list(names)[0] == "gan_value" and names["ring"].trains and not names["gan_value"].trains
+    assert names["gan_value"].title and sum(check.points for check in names.values()) == 18
+    with pytest.raises(LookupError, match="no lesson 'nope'.*gan_math"):
+        checks.checks_of("nope")
+    with pytest.raises(LookupError, match="no check 'nope'.*gan_value"):
+        checks.judge_locally("gan_math", "nope", {})
+
+
+def test_a_check_whose_foundation_fails_says_so():
+    result = checks.judge_locally("gan_math", "discriminator_step", {})
+    assert result.verdict == FAILED and "builds on `gan_value`" in result.hint and "isn't defined yet" in result.hint

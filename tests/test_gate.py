@@ -1,0 +1,31 @@
+"""Every check of every lesson passes the gate, at the smoke scale: see `autograder.gate`."""
+
+import pytest
+
+from autograder import answers, gate
+from autograder.build import Course
+from course_lib.check import checks_of
+from course_lib.scale import Scale
+
+LESSONS = Course().lessons()
+TRIALS = [(lesson, trial) for lesson in LESSONS for trial in gate.trials(lesson)]
+
+
+def test_there_are_lessons():
+    assert "gan_math" in LESSONS
+
+
+@pytest.mark.parametrize("judged", [gate.judge_in_notebook, gate.judge_in_grading])
+@pytest.mark.parametrize("lesson, trial", TRIALS, ids=[f"{trial.check}: {trial.label}" for _, trial in TRIALS])
+def test_each_answer_meets_the_right_verdict(lesson, trial, judged):
+    assert trial.problem(judged(lesson, trial, Scale.SMOKE)) is None
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_each_check_has_three_wrong_answers_with_their_own_hints_and_an_alternative(lesson):
+    wrong, right = answers.wrong_answers(lesson), answers.alternative_answers(lesson)
+    assert {answer.check for answer in (*wrong, *right)} <= set(checks_of(lesson))
+    for name in checks_of(lesson):
+        hints = [answer.hint for answer in wrong if answer.check == name]
+        assert len(hints) >= 3 and all(hints) and len(set(hints)) == len(hints), name
+        assert [answer for answer in right if answer.check == name], name
