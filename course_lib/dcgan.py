@@ -38,6 +38,12 @@ class ImageDiscriminator(nn.Module):
         return (self.score(x[:, :-CLASSES]) * x[:, -CLASSES:]).sum(dim=1, keepdim=True)
 
 
+def image_noise(n, labels=None, noise=100, device="cpu"):
+    """Noise for the image generator, (n, noise + 10): normals, and the one-hot of `labels` (n,), drawn evenly when not given."""
+    labels = torch.randint(CLASSES, (n,)) if labels is None else labels
+    return torch.cat([torch.randn(n, noise), nn.functional.one_hot(labels, CLASSES).float()], dim=1).to(device)
+
+
 def image_players(channels=3, width=64, rate=2e-4, betas=(0.5, 0.999), device="cpu"):
     """(D, G, opt_D, opt_G) for 32×32 images with labels, at DCGAN's own rates."""
     D, G = ImageDiscriminator(channels, width).to(device), ImageGenerator(channels, width).to(device)

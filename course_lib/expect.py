@@ -165,7 +165,7 @@ def within(name, value, bound, scale, hint):
     """A measured figure keeps within its Bound at this scale; the hint says what to do when it doesn't."""
     measured(**{name: value})
     if not bound.holds(value, scale):
-        raise Failed(hint, f"{name}: {_number(value)}; {bound.sense} {_number(bound.value(scale))} is needed.")
+        raise Failed(hint, f"{name}: {_number(value)}; needed: {bound.sense} {_number(bound.value(scale))}.")
 
 
 def equal_values(a, b, rtol=1e-6, atol=1e-9):

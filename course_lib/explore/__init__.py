@@ -49,7 +49,7 @@ def choice(label, options, value=None):
 
 def button(label, action, help="", style=""):
     """A button that calls `action()`."""
-    made = widgets.Button(description=label, tooltip=help or label, button_style=style, layout={"width": "auto"})
+    made = widgets.Button(description=label, tooltip=help or label, button_style=style, layout={"width": "auto", "flex": "0 0 auto"})
     made.on_click(lambda _: action())
     return made
 

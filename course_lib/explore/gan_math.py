@@ -21,6 +21,7 @@ from course_lib.style import (BLACK, DISCRIMINATOR, FAKE, GENERATOR, GREEN, GREY
                               course_style, image_axes, new_figure)
 
 SATURATING, NON_SATURATING = "saturating", "non-saturating"
+_OVER_POINTS = dict(loc="upper right", handletextpad=0.1, columnspacing=0.8, frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def _number(value, digits=4):
@@ -31,12 +32,12 @@ def _number(value, digits=4):
 # --- the learner's functions, written or not ---
 
 class Unfinished(Exception):
-    """A function of the learner's failed, or its answer can't be drawn. The message says which exercise to finish first."""
+    """The learner's code failed, or its answer can't be drawn. Says in one sentence which exercise to finish first."""
 
 
 @contextmanager
 def _exercise(check):
-    """Around calls of what the learner wrote in the exercise of `check`: an error within becomes Unfinished."""
+    """Around calls of what the learner wrote for `check`: an error within becomes Unfinished."""
     try:
         yield
     except Unfinished:
@@ -62,9 +63,9 @@ def _explorable(title, figure, redraw, below, **controls):
     return Explorable(title, figure, redraw_or_say, below, **controls)
 
 
-def _finite(tensor, *shape):
-    """`tensor` as an array. Raises ValueError unless it has this shape and is finite."""
-    array = torch.as_tensor(tensor).detach().double().numpy()
+def _finite(answer, *shape):
+    """A tensor as an array. Raises ValueError unless it has this shape and is finite."""
+    array = torch.as_tensor(answer).detach().double().numpy()
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"an answer of shape {array.shape} that should be of shape {shape}, and finite")
     return array
@@ -91,17 +92,18 @@ def saturation(saturating_loss, non_saturating_loss):
     Both are the learner's: logits (m,) → a scalar (Goodfellow et al. 2014, section 3). Control: a.
     """
     figure, axes = new_figure(8.6, 3.4, [["loss", "gradient"]])
-    looks = [("saturating: log(1 − σ(a))", VERMILLION, "-"), ("non-saturating: −log σ(a)", GREEN, "--")]
-    lines = [panel.plot(LOGITS, LOGITS, dash, color=colour, label=label)[0] for label, colour, dash in looks for panel in axes.values()]
-    dots = [line.axes.plot([], [], "o", color=line.get_color(), markersize=9, markeredgecolor="white", zorder=3)[0] for line in lines]
+    lines, dots = [], []
+    for label, colour, dash in [("saturating", VERMILLION, "-"), ("non-saturating", GREEN, "--")]:
+        for panel in axes.values():
+            lines += panel.plot(LOGITS, LOGITS, dash, color=colour, label=label)
+            dots += panel.plot([], [], "o", color=colour, markersize=9, markeredgecolor="white", zorder=3)
     axes["loss"].set(title="Loss that the generator minimises", ylim=(-11, 11), yticks=range(-10, 11, 5))
     axes["gradient"].set(title="|gradient| with respect to a", yscale="log", ylim=(1e-5, 3))
     axes["loss"].legend(loc="upper right")
     for panel in axes.values():
         panel.set(xlim=(-10.3, 10.3), xticks=range(-10, 11, 5), xlabel="logit a of the discriminator on a generated sample")
     marks = [panel.axvline(0, color=GREY, linewidth=1.2, linestyle=":") for panel in axes.values()]
-
-    curves_of = functools.cache(_loss_and_slope)  # of this explorable only: the learner may change what a loss calls
+    curves_of = functools.cache(_loss_and_slope)  # for this explorable only: what a loss calls may change
 
     def redraw(a):
         curves = np.stack([*curves_of(saturating_loss), *curves_of(non_saturating_loss)])
@@ -170,12 +172,12 @@ def _walk(step, start, steps):
     """(θ, ψ) from `start` on, (≤ steps + 1, 2): step(θ, ψ) → (θ, ψ) again and again, until FAR. Float64."""
     path, players = [start], torch.tensor(start, dtype=torch.float64)
     while len(path) <= steps and max(map(abs, path[-1])) < FAR:
-        theta, psi = players = step(*players)
-        path.append((float(theta), float(psi)))
-    return _finite(path, len(path), 2)
+        players = step(*players)
+        path.append(tuple(map(float, players)))
+    return _finite(np.array(path), len(path), 2)
 
 
-def _eigenvalues(step, apart=1e-3):
+def _eigenvalues(step, apart=1e-6):
     """The two eigenvalues, complex, of `step` linearised at (0, 0), by central differences."""
     ends = [_walk(step, start, 1)[-1] for start in [(apart, 0.0), (-apart, 0.0), (0.0, apart), (0.0, -apart)]]
     return np.linalg.eigvals(np.transpose([ends[0] - ends[1], ends[2] - ends[3]]) / (2 * apart)).astype(complex)
@@ -197,8 +199,7 @@ def dirac_gan(dirac_field, dirac_step):
     end, = axes["phase"].plot([], [], "s", color=VERMILLION, markersize=8, label="end", linestyle="none")
     axes["phase"].plot(0, 0, "+", color=BLACK, markersize=14, markeredgewidth=2, label="equilibrium", linestyle="none")
     axes["phase"].set(title="Trajectory and vector field", xlabel="generator θ", ylabel="discriminator ψ", aspect="equal")
-    axes["phase"].legend(loc="upper right", ncols=3, handletextpad=0.1, columnspacing=0.8, frameon=True, framealpha=0.9,
-                         edgecolor="none")
+    axes["phase"].legend(ncols=3, **_OVER_POINTS)
     norm_line, = axes["norm"].plot([], [], color=REAL)
     axes["norm"].set(title="Distance ‖(θ, ψ)‖ from the equilibrium", yscale="log", xlabel="step")
     axes["norm"].yaxis.set_minor_locator(NullLocator())
@@ -227,10 +228,10 @@ def dirac_gan(dirac_field, dirac_step):
         axes["norm"].set(xlim=(0, steps), ylim=_decades(norms))
         eigen.set_data(values.real, values.imag)
         radius = np.abs(values).max()
-        verdict = ("> 1: pushed away" if radius > 1 + 1e-7 else "< 1: drawn in" if radius < 1 - 1e-7 else "= 1: neither")
-        shown = "  and  ".join(_complex(value) for value in values)
+        verdict = "> 1: pushed away" if radius > 1 + 1e-7 else "< 1: drawn in" if radius < 1 - 1e-7 else "= 1: neither"
         return (f"After {len(path) - 1} steps ‖(θ, ψ)‖ = {_number(norms[-1], 3)} (start {_number(norms[0], 3)}).\n"
-                f"Near the equilibrium one step has the eigenvalues {shown}; spectral radius {radius:.5f} {verdict}.")
+                f"Near the equilibrium one step has the eigenvalues {values[0]:.3f} and {values[1]:.3f}; "
+                f"spectral radius {radius:.5f} {verdict}.")
 
     return _explorable("Does it converge? The Dirac-GAN", figure, redraw,
                        "The data sit at 0, the generator at θ, and D(x) = ψ·x: the smallest GAN there is.",
@@ -248,11 +249,6 @@ def _decades(values):
     return 10.0 ** (high - apart), 10.0 ** high
 
 
-def _complex(value):
-    real, imaginary = f"{value.real:.3f}".replace("-", "−"), abs(value.imag)
-    return real if imaginary < 5e-7 else f"{real} {'−' if value.imag < 0 else '+'} {imaginary:.3f}i"
-
-
 # --- GANs in the plane, learned live by the learner's own steps ---
 
 REACH = 3.0  # half the side of the square that is shown
@@ -264,10 +260,7 @@ class _PlaneGAN:
     """Two small nets on points of the plane, the learner's two steps, and the picture of both."""
 
     def __init__(self, discriminator_step, generator_step, sample, settings, saturating_loss=None, beside=()):
-        """sample(n, generator) → (n, 2) points; settings: k, rate, beta1 and perhaps loss, widgets with a value.
-
-        beside: names of axes to stand beside the plane, one above the other.
-        """
+        """sample(n, generator) → (n, 2) points; settings: the widgets k, rate, beta1, perhaps loss; beside: further axes."""
         self.discriminator_step, self.generator_step, self.saturating_loss = discriminator_step, generator_step, saturating_loss
         self.sample, self.settings = sample, settings
         with course_style():
@@ -285,8 +278,7 @@ class _PlaneGAN:
         plane.grid(False)
         plane.set(title="Samples; shade: D says real (blue), fake (orange)", xlim=(-REACH, REACH), ylim=(-REACH, REACH),
                   aspect="equal", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
-        plane.legend(loc="upper right", ncols=2, handletextpad=0.1, columnspacing=0.8, frameon=True, framealpha=0.9,
-                     edgecolor="none", markerscale=1.8)
+        plane.legend(ncols=2, markerscale=1.8, **_OVER_POINTS)
 
     def reset(self):
         """Both nets and optimisers anew, from the same seed each time, so that settings can be compared."""
@@ -446,7 +438,6 @@ def be_the_discriminator(real_images, fake_images, rounds=20, seed=None):
     buttons = [button("The left one is real", lambda: answer(True), style="primary"),
                button("The right one is real", lambda: answer(False), style="primary")]
     again = button("Play again", lambda: play_again())
-    again.layout.display = "none"
     columns = [widgets.VBox([picture, press], layout={"align_items": "center", "margin": "6px 24px 6px 0"})
                for picture, press in zip(pictures, buttons)]
 
@@ -554,8 +545,7 @@ def dial(generator, number=""):
 @torch.no_grad()
 def _handwriting(generator, digits):
     """Images (n, 784) in [−1, 1] of the digits, with fresh noise; the generator's mode is left as it was."""
-    weight = next(generator.parameters())
-    z = gan.digit_noise(len(digits), labels=torch.tensor(digits)).to(weight)
+    z = gan.digit_noise(len(digits), labels=torch.tensor(digits)).to(next(generator.parameters()))
     training = generator.training
     try:
         return generator.eval()(z)[:, :gan.DIGIT_PIXELS]

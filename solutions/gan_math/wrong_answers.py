@@ -325,7 +325,7 @@ def discriminator_step(D, G, opt_D, x, z):
     return loss.item()
 
 
-@wrong("discriminator_step", hint="Only the fakes have moved D. The real batch belongs into the loss as well, with its gradient.")
+@wrong("discriminator_step", hint="Only the fakes have moved D. The real batch belongs in the loss as well, with its gradient.")
 def discriminator_step(D, G, opt_D, x, z):
     loss = -gan_value(D(x).detach(), D(G(z).detach()))
     opt_D.zero_grad()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 LESSON = "gan_math"
 EXERCISE = "gan_value"
-EXPLORABLE = "explore.optimal_discriminator()"  # the lesson's first slider
+EXPLORABLE = "explore.optimal_discriminator("  # the lesson's first slider
 
 
 def wrong_answer():
@@ -45,6 +45,9 @@ def test_from_the_first_cell_to_the_first_check_passed(open_notebook):
     expect(notebook.output(check)).not_to_contain_text(hint)
     notebook.screenshot("4-passed")
 
+    drawn_by = "solution-optimal_discriminator"  # the explorable draws the learner's own function
+    notebook.write(drawn_by, dict(reference_cells(LESSON))["optimal_discriminator"])
+    notebook.run(drawn_by)
     notebook.run(EXPLORABLE)
     notebook.until(lambda: notebook.drawn(EXPLORABLE), "the explorable draws")
     before = notebook.drawn(EXPLORABLE)
