@@ -48,15 +48,16 @@ class Answer:
 
 
 @functools.lru_cache
-def reference_cells(lesson):
-    """The code that makes a lesson's functions: [(cell name, source)], its setup and solution cells, in order."""
+def reference_cells(lesson, setup=True):
+    """The code that makes a lesson's functions: [(cell name, source)], its solution cells, in order, after those of its setup."""
     path = SOLUTIONS / lesson / f"{lesson}.py"
     if not path.is_file():
         known = ", ".join(sorted(p.parent.name for p in SOLUTIONS.glob("*/*.py") if p.stem == p.parent.name))
         raise LookupError(f"there is no lesson {lesson!r} under {SOLUTIONS.name}/; known are: {known}")
     cells = []
     for number, cell in enumerate(jupytext.read(path).cells):
-        if cell.cell_type == "code" and ("solution" in cell.metadata or "setup" in cell.metadata.get("tags", ())):
+        is_setup = setup and "setup" in cell.metadata.get("tags", ())
+        if cell.cell_type == "code" and ("solution" in cell.metadata or is_setup):
             cells.append((cell.metadata.get("solution", f"setup cell {number + 1}"), cell.source))
     return cells
 

@@ -275,8 +275,7 @@ def discriminator_step(D, G, opt_D, x, z):
 
 
 @wrong("discriminator_step", hint="Gradients have leaked into G: a step of its optimiser would now move it. "
-                                  "Cut the graph with `G(z).detach()`.",
-       trains="fakes not detached in D's step")
+                                  "Cut the graph with `G(z).detach()`.")
 def discriminator_step(D, G, opt_D, x, z):
     loss = -gan_value(D(x), D(G(z)))
     opt_D.zero_grad()
