@@ -40,6 +40,12 @@ class Answer:
     trains: bool
     statements: tuple
 
+    def own_statements(self):
+        """The answer's definition, after those of the helpers beside it that it names."""
+        *shared, definition = self.statements
+        names = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
+        return [node for node in shared if getattr(node, "name", None) in names] + [definition]
+
     def make_namespace(self):
         namespace = reference_namespace(self.lesson)
         for number, node in enumerate(self.statements):

@@ -131,7 +131,7 @@ def key(check, scale, answer=None):
     parts |= {used.__name__: _bare(inspect.getsource(used)) for used in (gan, frechet)}
     parts |= {name: _bare(source) for name, source in answers.reference_cells(check.lesson, setup=False)}
     if answer:
-        parts["answer"] = _bare("\n".join(map(ast.unparse, answer.statements)))
+        parts["answer"] = _bare("\n".join(map(ast.unparse, answer.own_statements())))
     return hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()[:16]
 
 

@@ -4,12 +4,17 @@ A check is an ordinary function `(student, reference, draw)` in `course_lib/chec
 `check`. It returns when the submission is right and raises `Failed` when it isn't.
 """
 
+import contextlib
 import functools
 import importlib
+import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
+
+import torch
 
 from course_lib import expect, wire
 from course_lib.student import local_student, replayed_student
@@ -82,13 +87,13 @@ def judge(check, student, reference, draw, mistakes=lambda: ()):
     call with the same result lends its hint.
     """
     start, detail = time.perf_counter(), ""
-    with expect.recording_figures() as figures:
+    with expect.recording_figures() as figures, _torch_as_it_comes():
         try:
             check.body(student, reference, draw)
             outcome, hint = PASSED, ""
         except Failed as failure:
             outcome, hint, detail = FAILED, failure.hint, failure.detail
-            known = _diagnose(student.log, mistakes())
+            known = _diagnose(student.log, reference.log, list(mistakes()))
             if known:
                 detail, hint = detail or (hint if hint != known else ""), known
         except NotGraded as reason:
@@ -99,12 +104,47 @@ def judge(check, student, reference, draw, mistakes=lambda: ()):
                    figures, time.perf_counter() - start)
 
 
-def _diagnose(log, mistakes):
-    """The hint of the known wrong answer that fails where this submission does, in the same way."""
-    for mistake in mistakes:
-        if mistake.call == len(log) - 1 and expect.equal_values(log[-1], mistake.result):
-            return mistake.hint
+@contextlib.contextmanager
+def _torch_as_it_comes():
+    """Run with torch's own defaults, and leave the learner's settings and random numbers as they were."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings(), \
+            contextlib.redirect_stderr(sys.stdout):  # stock nbgrader takes anything on stderr for a failure
+        warnings.simplefilter("ignore")
+        torch.set_default_dtype(torch.float32)
+        if device.type != "cpu":
+            torch.set_default_device(None)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            if device.type != "cpu":
+                torch.set_default_device(device)
+
+
+def _diagnose(log, wanted, mistakes):
+    """The hint of the known wrong answer that fails where this submission does, in the same way.
+
+    The same way is the same result; failing that, of a run with several results, the same up to the first wrong one.
+    """
+    there = [mistake for mistake in mistakes if mistake.call == len(log) - 1]
+    views = [lambda result: result]
+    if len(wanted) == len(log) and isinstance(wanted[-1], dict):
+        views.append(lambda result: _up_to_first_wrong(result, wanted[-1]))
+    for view in views:
+        for mistake in there:
+            if expect.equal_values(view(log[-1]), view(mistake.result)):
+                return mistake.hint
     return None
+
+
+def _up_to_first_wrong(result, wanted):
+    if not isinstance(result, dict):
+        return result
+    names = list(wanted)
+    wrong = [not expect.equal_values(result.get(name), wanted[name], rtol=1e-10, atol=1e-10) for name in names]
+    until = wrong.index(True) + 2 if True in wrong else len(names)  # and one more: a loss alone is too little to tell by
+    return {name: result.get(name) for name in names[:until]}
 
 
 def judge_locally(lesson, name, namespace, progress=iter, scale=None):

@@ -21,8 +21,12 @@ class Draw:
     """
 
     def __init__(self, key, scale=Scale.CPU, secret=False):
-        self._bits = np.random.PCG64(int.from_bytes(hashlib.sha256(key).digest(), "little"))
+        self._key, self._bits = key, np.random.PCG64(int.from_bytes(hashlib.sha256(key).digest(), "little"))
         self.scale, self.secret = scale, secret
+
+    def branch(self, label):
+        """A Draw of its own for a part of a check: what it draws leaves this one's numbers as they are."""
+        return Draw(self._key + b"/" + label.encode(), self.scale, self.secret)
 
     def uniform(self, *shape, low=0.0, high=1.0):
         """A tensor of `shape`, uniform in (low, high), both ends excluded."""

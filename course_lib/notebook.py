@@ -56,7 +56,8 @@ class Checker:
         except KeyboardInterrupt:
             verdict = Verdict(name, NOT_GRADED, 0, checks_of(self.lesson)[name].points,
                               "Interrupted. Nothing is lost: run the check again when you like.")
-        self.progress.record(verdict)
+        else:
+            self.progress.record(verdict)
         if self._widget is not None:
             self._widget.value = _overview(self.progress)
         _show(card.as_html(verdict), card.as_text(verdict))

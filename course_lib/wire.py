@@ -117,6 +117,8 @@ def _plain(tensor):
         raise WireError("holds a sparse tensor; return a dense one")
     if tensor.is_complex() or tensor.is_quantized:
         raise WireError(f"holds a tensor of {tensor.dtype}; only real numbers, integers and booleans can be judged")
+    if tensor.numel() * tensor.element_size() > LIMITS.tensor_bytes:
+        raise WireError(f"holds a tensor of {tensor.numel():,} numbers, more than may cross")
     # A clone, because safetensors refuses tensors that share memory, and the sender may change its own later.
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 

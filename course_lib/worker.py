@@ -37,7 +37,9 @@ class Worker:
         names = Names(self._namespace, self._made, self._progress)
         try:
             answer = {"value": None} | getattr(self, f"_{request['do']}")(names, request)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit() in a submission ends the call, not the check
             return wire.encode({"error": self._describe(error)})
         try:
             return wire.encode(answer, self._limits)
@@ -57,6 +59,8 @@ class Worker:
         args, wrt = request["args"], request["wrt"]
         args[wrt].requires_grad_(True)
         value = getattr(names, request["name"])(*args)
+        if isinstance(value, (int, float)):
+            return {"no_gradient": True}
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"a tensor was expected, to differentiate it; it is a {type(value).__name__}")
         if not value.requires_grad:
@@ -72,8 +76,11 @@ class Worker:
     def _describe(self, error):
         kinds = {Missing: "missing", NotImplementedError: "unwritten", BadSignature: "signature"}
         where = self._where(error)
-        return {"kind": kinds.get(type(error), "raised"), "type": type(error).__name__[:100],
-                "message": str(error)[:2000], **where}
+        try:
+            message = str(error)[:2000]
+        except Exception:
+            message = "(its message can't be shown)"
+        return {"kind": kinds.get(type(error), "raised"), "type": type(error).__name__[:100], "message": message, **where}
 
     def _where(self, error):
         """The last line of the submission's own code on the way to the error."""
@@ -97,6 +104,8 @@ class Names:
         if name not in self._namespace:
             raise Missing(name)
         value = self._namespace[name]
+        if not callable(value):
+            raise BadSignature(f"`{name}` is a {type(value).__name__}, not a function: a later cell gave the name to something else")
         if not inspect.isroutine(value):
             return value
 

@@ -12,14 +12,20 @@ from course_lib.verdict import Failed
 FAR = torch.tensor([-1e4, -800.0, -40.0, 0.0, 40.0, 800.0, 1e4], dtype=torch.float64)
 
 
+CLIPPED = ("`{}` is right for ordinary logits but wrong at ±10 000: something is clipped on the way, or a small constant "
+           "is added inside the logarithm. `F.logsigmoid` needs neither.")
+
+
 @check(points=1)
 def gan_value(student, reference, draw):
     """The value V(D, G) from logits, finite wherever the logits are (Goodfellow et al. 2014, eq. 1)."""
     expect.agree(student, reference, "gan_value", draw.normal(5, std=2), draw.normal(7, std=2))
-    expect.agree(student, reference, "gan_value", FAR, FAR.flip(0))
+    expect.agree(student, reference, "gan_value", FAR, FAR.flip(0), hint=CLIPPED.format("gan_value"))
     undecided = student.gan_value(torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
     expect.close(undecided, -math.log(4), "V where D says 1/2 everywhere")
-    expect.agree_grad(student, reference, "gan_value", draw.normal(4, std=3), draw.normal(4, std=3), wrt=1)
+    for wrt in (0, 1):
+        expect.agree_grad(student, reference, "gan_value", draw.normal(4, std=3), draw.normal(4, std=3), wrt=wrt)
+        expect.agree_grad(student, reference, "gan_value", FAR, FAR.flip(0), wrt=wrt)
 
 
 @check(points=2)
@@ -70,7 +76,7 @@ def generator_losses(student, reference, draw):
         logits = draw.normal(6, std=3)
         expect.agree(student, reference, name, logits)
         expect.agree_grad(student, reference, name, logits)
-        expect.agree(student, reference, name, FAR)
+        expect.agree(student, reference, name, FAR, hint=CLIPPED.format(name))
         expect.agree_grad(student, reference, name, FAR)
 
 
@@ -104,11 +110,15 @@ def two_discriminator_steps(names, generator, discriminator, x, z):
     first_loss = names.discriminator_step(D, G, opt_D, x[0], z[0])
     first = {name: value.detach().clone() for name, value in D.named_parameters()}
     opt_G.step()  # moves G only if the step left gradients in it
+    untouched = {name: value.detach().clone() for name, value in G.named_parameters()}
     D(G(z[1])).sum().backward()
     second_loss = names.discriminator_step(D, G, opt_D, x[1], z[1])
-    return {"the loss of the first step": first_loss, "D after one step": first,
-            "G after a D step": dict(G.named_parameters()),
-            "D after a second step": dict(D.named_parameters()), "the loss of the second step": second_loss}
+    opt_G.zero_grad()
+    D(G(z[0])).sum().backward()
+    opt_G.step()  # moves G as it should only if the steps left it in train mode and free to learn
+    return {"the loss of the first step": first_loss, "D after one step": first, "G after a D step": untouched,
+            "D after a second step": dict(D.named_parameters()), "the loss of the second step": second_loss,
+            "G after a step of its own": dict(G.named_parameters())}
 
 
 def two_generator_steps(names, generator, discriminator, z):
@@ -137,6 +147,15 @@ def a_few_rounds(names, generator, discriminator, x, z, steps, k):
                     lambda step, loss_D, loss_G: seen.append([float(step), float(loss_D), float(loss_G)]))
     return {"D": dict(D.named_parameters()), "G": dict(G.named_parameters()),
             "what after_step was called with": torch.tensor(seen, dtype=torch.float64)}
+
+
+def rounds_with_defaults(names, generator, discriminator, x, z):
+    """Both nets after two rounds of the loop with k and after_step left out."""
+    G, D = small_nets(generator, discriminator)
+    opt_D, opt_G = torch.optim.SGD(D.parameters(), lr=0.1), torch.optim.SGD(G.parameters(), lr=0.1)
+    real, noise = iter(x), iter(z)
+    names.train_gan(D, G, opt_D, opt_G, lambda: next(real), lambda: next(noise), 2)
+    return {"D": dict(D.named_parameters()), "G": dict(G.named_parameters())}
 
 
 @check(points=3, needs=["gan_value"])
@@ -181,6 +200,9 @@ def ring(student, reference, draw):
     for k in (1, 2):
         expect.agree_run(student, reference, a_few_rounds, *weights, draw.normal(8, 5, 3), draw.normal(12, 6, 2), 3, k,
                          using=[small_nets], what=f"`train_gan` with k = {k}")
+    plain = draw.branch("defaults")
+    expect.agree_run(student, reference, rounds_with_defaults, *_small_weights(plain), plain.normal(2, 5, 3),
+                     plain.normal(4, 6, 2), using=[small_nets], what="`train_gan` without k and after_step")
     # The lesson's own ring in the notebook, where the learner's run is judged; turned in grading, where it is repeated.
     angle = draw.number(0, 2 * math.pi) if draw.secret else 0.0
     weights = student.train(train_on_ring, angle, draw.scale.pick(smoke=1500, cpu=4000), draw.seed())
@@ -210,7 +232,8 @@ def dirac_walk(names, matrix, theta, psi, h, alternating):
 def dirac_gan(student, reference, draw):
     """The field of the Dirac-GAN, with R1 and without, and the two orders of stepping in it."""
     theta, psi = draw.normal(6), draw.normal(6)
-    for gamma, non_saturating in ((0.0, False), (0.0, True), (draw.number(0.2, 0.9), False)):
+    for gamma, non_saturating in ((0.0, False), (0.0, True), (draw.number(0.2, 0.9), False),
+                                  (draw.number(0.2, 0.9), True)):
         expect.agree(student, reference, "dirac_field", theta, psi, gamma, non_saturating)
     matrix = draw.normal(2, 2)
     for alternating in (False, True):
@@ -241,7 +264,9 @@ DIGITS = {"accuracy": expect.at_least(smoke=0.3, cpu=0.8), "distance": expect.at
 @check(points=2, needs=["discriminator_step", "generator_step"], bounds=DIGITS)
 def digits(student, reference, draw):
     """Images with their labels, exactly; then a generator that draws the digit it is asked for."""
-    expect.agree(student, reference, "labelled", draw.uniform(3, 1, 28, 28), draw.permutation(10)[:3])
+    expect.agree(student, reference, "labelled", draw.uniform(3, 1, 28, 28).float(), draw.permutation(10)[:3], atol=1e-6)
+    more = draw.branch("without a nine")  # the width of a one-hot must not depend on the labels that occur
+    expect.agree(student, reference, "labelled", more.uniform(6, 1, 28, 28).float(), more.permutation(9)[:6], atol=1e-6)
     real = load_images("digits")
     images, labels = (real.images * 255).to(torch.uint8), real.labels
     mirrored, order = draw.secret and draw.number() < 0.5, draw.permutation(10) if draw.secret else torch.arange(10)

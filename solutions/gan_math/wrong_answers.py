@@ -316,7 +316,8 @@ def discriminator_step(D, G, opt_D, x, z):
     return loss.item()
 
 
-@wrong("discriminator_step", hint="D hasn't moved. `opt_D.step()` must come after `backward()`.")
+@wrong("discriminator_step", hint="D hasn't moved. The order is `zero_grad()`, `backward()`, `step()`, and nothing may clear the "
+                                  "gradients between the last two.")
 def discriminator_step(D, G, opt_D, x, z):
     loss = -gan_value(D(x), D(G(z).detach()))
     opt_D.zero_grad()
@@ -324,7 +325,8 @@ def discriminator_step(D, G, opt_D, x, z):
     return loss.item()
 
 
-@wrong("discriminator_step", hint="Only the fakes have moved D. The real batch belongs in the loss as well, with its gradient.")
+@wrong("discriminator_step", hint="Only the fakes have moved D. Either the real half of the loss is cut off from D, or its gradients are "
+                                  "cleared before the step.")
 def discriminator_step(D, G, opt_D, x, z):
     loss = -gan_value(D(x).detach(), D(G(z).detach()))
     opt_D.zero_grad()
@@ -356,7 +358,7 @@ def generator_step(D, G, opt_G, z):
 
 
 @wrong("generator_step", hint="G hasn't moved. Either no gradient reaches it (the fakes are detached, or made under "
-                              "`torch.no_grad()`), or `opt_G.step()` is missing.")
+                              "`torch.no_grad()`), or the order isn't `zero_grad()`, `backward()`, `step()`.")
 def generator_step(D, G, opt_G, z):
     loss = non_saturating_loss(D(G(z).detach()))
     opt_G.zero_grad()
@@ -602,3 +604,682 @@ def labelled(images, labels):
 @wrong("digits", hint="`labelled`: the rows don't fit each other: the labels are in another order than the images.")
 def labelled(images, labels):
     return torch.cat([2 * images.flatten(1) - 1, F.one_hot(labels.flip(0), 10).to(images.dtype)], dim=1)
+
+
+# --- found by trying ---
+
+@wrong("gan_value", hint="The fakes' term is subtracted. V is a sum: log D on the real points plus log(1 − D) on the fakes.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean() - F.logsigmoid(-fake_logits).mean()
+
+
+@wrong("gan_value", hint="−log D is not log(1 − D). 1 − σ(a) is σ(−a): the minus sign belongs inside, before the logits.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean() - F.logsigmoid(fake_logits).mean()
+
+
+@wrong("gan_value", hint="The 1 − … is taken of the logit, not of the probability. 1 − σ(a) is σ(−a), so the second term is "
+                         "`F.logsigmoid(-fake_logits)`.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean() + F.logsigmoid(1 - fake_logits).mean()
+
+
+@wrong("gan_value", hint="The 1 − … stands outside the logarithm. log(1 − σ(a)) is log σ(−a), not 1 − log σ(a).")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean() + (1 - F.logsigmoid(fake_logits)).mean()
+
+
+@wrong("gan_value", hint="The result is NaN: a logarithm was taken of a negative number. The arguments are logits, any real "
+                         "numbers, not probabilities: log D is `F.logsigmoid(a)`.")
+def gan_value(real_logits, fake_logits):
+    return torch.log(real_logits).mean() + torch.log(1 - fake_logits).mean()
+
+
+@wrong("gan_value", hint="The mean of the logarithms is asked for; this is the logarithm of the mean. Take the logarithm of each "
+                         "first.")
+def gan_value(real_logits, fake_logits):
+    return torch.log(torch.sigmoid(real_logits).mean()) + torch.log(torch.sigmoid(-fake_logits).mean())
+
+
+@wrong("gan_value", hint="The term of the fakes is missing.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean()
+
+
+@wrong("gan_value", hint="Each batch has its own size. Take two means, not one sum over both that is divided by one of the sizes.")
+def gan_value(real_logits, fake_logits):
+    return (F.logsigmoid(real_logits).sum() + F.logsigmoid(-fake_logits).sum()) / len(real_logits)
+
+
+@wrong("gan_value", hint="The gradient at large logits is NaN. `torch.where` doesn't help: the branch not taken still gives "
+                         "0 · ∞ on the way back. `F.logsigmoid` is finite in both directions.")
+def gan_value(real_logits, fake_logits):
+    stable = lambda a: torch.where(a > 30, -a, torch.log(1 - torch.sigmoid(a)))
+    return stable(-real_logits).mean() + stable(fake_logits).mean()
+
+
+@wrong("optimal_discriminator", hint="Right but for the points where both densities are 0: you answer 0 there, the exercise asks "
+                                     "for ½.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return torch.nan_to_num((real_target * p_data + fake_target * p_g) / (p_data + p_g))
+
+
+@wrong("optimal_discriminator", hint="½ is the answer only where *both* densities are 0. Where one of them is, D* is certain: 0 or 1 "
+                                     "without smoothing.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return torch.where(p_data * p_g > 0, _best(p_data, p_g, real_target, fake_target), 0.5)
+
+
+@wrong("optimal_discriminator", hint="A ratio p/q was formed first, and where q is 0 it is ∞. Keep p + q as the divisor.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    ratio = p_data / p_g
+    return (real_target * ratio + fake_target) / (1 + ratio)
+
+
+@wrong("optimal_discriminator", hint="s is added as it stands. It is multiplied by p_g, like r by p_data, before the division by p + q.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return torch.where(p_data + p_g > 0, _best(p_data, p_g, real_target, 0.0) + fake_target, 0.5)
+
+
+@wrong("optimal_discriminator", hint="The numerator holds what multiplies log D: s for the fakes. 1 − s multiplies log(1 − D).")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return _best(p_data, p_g, real_target, 1 - fake_target)
+
+
+@wrong("optimal_discriminator", hint="The numerator has p_g with the weight 1 − r. That is a real point's share of log(1 − D); "
+                                     "what multiplies log D is r·p_data + s·p_g.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    return _best(p_data, p_g, real_target, 1 - real_target if real_target < 1 else 0.0)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: this is the logarithm of the ratio. Without smoothing the logit *is* log(p/q).")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    return logits
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: the argument is a logit, and D = σ(a). You put the logit where D belongs.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    return (logits - fake_target) / (real_target - logits)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: a sign in the numerator. (σ(a) − s)(1 + eᵃ) is eᵃ − s·eᵃ − s.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    odds = logits.exp()
+    return ((1 - fake_target) * odds + fake_target) / (real_target - (1 - real_target) * odds)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: a sign in the denominator. (r − σ(a))(1 + eᵃ) is r + r·eᵃ − eᵃ.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    odds = logits.exp()
+    return ((1 - fake_target) * odds - fake_target) / (real_target + (1 - real_target) * odds)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: the fakes' target s is missing. It is subtracted in the numerator, σ(a) − s.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    odds = logits.exp()
+    return odds / (real_target - (1 - real_target) * odds)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: this inverts D* = r·p/(r·p + (1 − s)·q). The divisor of D* is p + q, "
+                                     "whatever the targets.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    return logits.exp() * (1 - fake_target) / real_target
+
+
+@wrong("jensen_shannon", hint="Only one of the two divergences is there. The JSD is ½ KL(p‖m) + ½ KL(q‖m).")
+def jensen_shannon(log_p, log_q, dx):
+    return _kl(log_p, _log_mixture(log_p, log_q), dx)
+
+
+@wrong("jensen_shannon", hint="Only one of the two divergences is there. The JSD is ½ KL(p‖m) + ½ KL(q‖m).")
+def jensen_shannon(log_p, log_q, dx):
+    return _kl(log_p, _log_mixture(log_p, log_q), dx) / 2
+
+
+@wrong("jensen_shannon", hint="This compares p and q with each other (KL(p‖q), or the mean of both directions). The JSD compares each "
+                              "of them with the mixture m = ½(p + q).")
+def jensen_shannon(log_p, log_q, dx):
+    return (_kl(log_p, log_q, dx) + _kl(log_q, log_p, dx)) / 2
+
+
+@wrong("jensen_shannon", hint="This compares p and q with each other (KL(p‖q), or the mean of both directions). The JSD compares each "
+                              "of them with the mixture m = ½(p + q).")
+def jensen_shannon(log_p, log_q, dx):
+    return _kl(log_p, log_q, dx)
+
+
+@wrong("jensen_shannon", hint="The sign: KL(p‖m) = ∫ p (log p − log m), and a divergence is never negative.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return -(_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2
+
+
+@wrong("jensen_shannon", hint="This is a mean over the grid. An integral is the sum times the spacing, `.sum() * dx`.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = _log_mixture(log_p, log_q)
+    return (_kl(log_p, log_m, 1) + _kl(log_q, log_m, 1)) / 2 / len(log_p)
+
+
+@wrong("jensen_shannon", hint="Points where only one density is 0 were left out. There the other one's term is p log(p/½p) = p log 2, "
+                              "not 0: mask each divergence by its own density.")
+def jensen_shannon(log_p, log_q, dx):
+    both = torch.isfinite(log_p) & torch.isfinite(log_q)
+    log_m = _log_mixture(log_p[both], log_q[both])
+    return (_kl(log_p[both], log_m, dx) + _kl(log_q[both], log_m, dx)) / 2
+
+
+@wrong("jensen_shannon", hint="log m is log(p + q) − log 2. You halved the logarithm, which is the square root of p + q.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = torch.logaddexp(log_p, log_q) / 2
+    return (_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2
+
+
+@wrong("jensen_shannon", hint="The mixture formed from the densities underflows to 0 where p is the smallest number above it: one term "
+                              "becomes p log(p/0) = ∞. Stay with logarithms: `torch.logaddexp(log_p, log_q) - math.log(2)`.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m = ((log_p.exp().float() + log_q.exp().float()) / 2).log().to(log_p.dtype)
+    return (_kl(log_p, log_m, dx) + _kl(log_q, log_m, dx)) / 2
+
+
+@wrong("generator_losses", hint="`saturating_loss`: an expectation is a mean, not a sum.")
+def saturating_loss(fake_logits):
+    return F.logsigmoid(-fake_logits).sum()
+
+
+@wrong("generator_losses", hint="`saturating_loss`: this is log D. The saturating loss is log(1 − D) = log σ(−a): a minus sign before "
+                                "the logits.")
+def saturating_loss(fake_logits):
+    return F.logsigmoid(fake_logits).mean()
+
+
+@wrong("generator_losses", hint="`saturating_loss`: the gradient at large logits is NaN. `torch.where` doesn't help: the branch not "
+                                "taken still gives 0 · ∞ on the way back. `F.logsigmoid` is finite in both directions.")
+def saturating_loss(fake_logits):
+    return torch.where(fake_logits > 30, -fake_logits, torch.log(1 - torch.sigmoid(fake_logits))).mean()
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: without a ½ in front.")
+def non_saturating_loss(fake_logits):
+    return -F.logsigmoid(fake_logits).mean() / 2
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: the gradient is cut. Don't use `.detach()`, `.data`, `.item()` or "
+                                "`torch.no_grad()` in a loss.")
+def non_saturating_loss(fake_logits):
+    return -F.logsigmoid(fake_logits.detach()).mean()
+
+
+def _d_step(opt_D, loss):
+    opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="Only the real points have moved D. `D(G(z)).detach()`, or `torch.no_grad()` around D, cuts D off too: "
+                                  "cut between the nets, `D(G(z).detach())`.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -gan_value(D(x), D(G(z)).detach()))
+
+
+@wrong("discriminator_step", hint="The fakes' half of the loss is missing.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -F.logsigmoid(D(x)).mean())
+
+
+@wrong("discriminator_step", hint="The real points' half of the loss is missing.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -F.logsigmoid(-D(G(z).detach())).mean())
+
+
+@wrong("discriminator_step", hint="Both batches carry the label \"real\". The fakes' half is −log(1 − D(G(z))).")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -F.logsigmoid(D(x)).mean() - F.logsigmoid(D(G(z).detach())).mean())
+
+
+@wrong("discriminator_step", hint="Both batches carry the label \"fake\". The real points' half is −log D(x).")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -F.logsigmoid(-D(x)).mean() - F.logsigmoid(-D(G(z).detach())).mean())
+
+
+@wrong("discriminator_step", hint="The fakes never come in: D sees x in both places. The second batch is `G(z).detach()`.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -gan_value(D(x), D(x)))
+
+
+@wrong("discriminator_step", hint="A sigmoid too many: `gan_value` takes logits, and D gives logits.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -gan_value(torch.sigmoid(D(x)), torch.sigmoid(D(G(z).detach()))))
+
+
+@wrong("discriminator_step", hint="The losses are sums over the batch. V is made of means.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -F.logsigmoid(D(x)).sum() - F.logsigmoid(-D(G(z).detach())).sum())
+
+
+@wrong("discriminator_step", hint="This is a critic's loss (Wasserstein), without the logarithms. Minimise −V.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, D(G(z).detach()).mean() - D(x).mean())
+
+
+@wrong("discriminator_step", hint="The step is right, but what it returns is V. Return the loss, −V.")
+def discriminator_step(D, G, opt_D, x, z):
+    return -_d_step(opt_D, -gan_value(D(x), D(G(z).detach())))
+
+
+@wrong("discriminator_step", hint="The step is right, but the loss is computed anew after it. Return the one from before the step.")
+def discriminator_step(D, G, opt_D, x, z):
+    _d_step(opt_D, -gan_value(D(x), D(G(z).detach())))
+    return -gan_value(D(x), D(G(z).detach())).item()
+
+
+@wrong("discriminator_step", hint="D moves twice: once for the real batch, then for the fakes. Add the two losses (or their gradients) "
+                                  "and call `opt_D.step()` once.")
+def discriminator_step(D, G, opt_D, x, z):
+    real = -F.logsigmoid(D(x)).mean()
+    _d_step(opt_D, real)
+    return real.item() + _d_step(opt_D, -F.logsigmoid(-D(G(z).detach())).mean())
+
+
+@wrong("discriminator_step", hint="`opt_D.step()` is called twice. Once is one step.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = _d_step(opt_D, -gan_value(D(x), D(G(z).detach())))
+    opt_D.step()
+    return loss
+
+
+@wrong("discriminator_step", hint="The labels are smoothed. Algorithm 1 here has plain ones: minimise −V.")
+def discriminator_step(D, G, opt_D, x, z):
+    real, fake = D(x), D(G(z).detach())
+    return _d_step(opt_D, F.binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
+                   + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake)))
+
+
+@wrong("discriminator_step", hint="Right to about seven digits only: something on the way is float32, such as labels from "
+                                  "`torch.ones(...)`. Make them from the logits, `torch.ones_like(logits)`.")
+def discriminator_step(D, G, opt_D, x, z):
+    real, fake = D(x), D(G(z).detach())
+    return _d_step(opt_D, F.binary_cross_entropy_with_logits(real, torch.ones(real.shape, dtype=torch.float32))
+                   + F.binary_cross_entropy_with_logits(fake, torch.zeros(fake.shape, dtype=torch.float32)))
+
+
+@wrong("discriminator_step", hint="D was in eval mode here: its batch norm then uses running statistics instead of the batch's. "
+                                  "Leave both nets in train mode.")
+def discriminator_step(D, G, opt_D, x, z):
+    D.eval()
+    loss = _d_step(opt_D, -gan_value(D(x), D(G(z).detach())))
+    D.train()
+    return loss
+
+
+@wrong("discriminator_step", hint="D is left in eval mode at the end, so the next step finds it there. Leave both nets in train mode.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = _d_step(opt_D, -gan_value(D(x), D(G(z).detach())))
+    D.eval()
+    return loss
+
+
+@wrong("discriminator_step", hint="The step moves the weights by its own rule. Use the optimiser it is given, `opt_D.step()`: it keeps "
+                                  "its own state (here, momentum) from step to step.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z).detach()))
+    opt_D.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for parameter in D.parameters():
+            parameter -= 0.1 * parameter.grad
+    return loss.item()
+
+
+@wrong("discriminator_step", hint="G is left frozen: its own next step does nothing. Nothing needs freezing; `G(z).detach()` is enough.")
+def discriminator_step(D, G, opt_D, x, z):
+    G.requires_grad_(False)
+    return _d_step(opt_D, -gan_value(D(x), D(G(z))))
+
+
+@wrong("discriminator_step", hint="G is left in eval mode: its own next step trains with running statistics. Leave both nets in train "
+                                  "mode.")
+def discriminator_step(D, G, opt_D, x, z):
+    G.train()
+    loss = _d_step(opt_D, -gan_value(D(x), D(G(z).detach())))
+    G.eval()
+    return loss
+
+
+def _g_step(opt_G, loss):
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    return loss.item()
+
+
+@wrong("generator_step", hint="Clearing the gradients at the end of the step is too late: D's step, which comes in between, may leave "
+                              "some in G. Clear them before `backward()`.")
+def generator_step(D, G, opt_G, z):
+    loss = non_saturating_loss(D(G(z)))
+    loss.backward()
+    opt_G.step()
+    opt_G.zero_grad()
+    return loss.item()
+
+
+@wrong("generator_step", hint="The sign: minimise `non_saturating_loss` as it is. With a minus in front, G makes its fakes easier to "
+                              "recognise.")
+def generator_step(D, G, opt_G, z):
+    return _g_step(opt_G, -non_saturating_loss(D(G(z))))
+
+
+@wrong("generator_step", hint="The step is right, but the loss comes back with the wrong sign. −log D is positive.")
+def generator_step(D, G, opt_G, z):
+    return -_g_step(opt_G, non_saturating_loss(D(G(z))))
+
+
+@wrong("generator_step", hint="The step is right, but the loss is computed anew after it. Return the one from before the step.")
+def generator_step(D, G, opt_G, z):
+    _g_step(opt_G, non_saturating_loss(D(G(z))))
+    return non_saturating_loss(D(G(z))).item()
+
+
+@wrong("generator_step", hint="The loss is halved. Minimise −log D(G(z)), a mean over the batch.")
+def generator_step(D, G, opt_G, z):
+    return _g_step(opt_G, non_saturating_loss(D(G(z))) / 2)
+
+
+@wrong("generator_step", hint="The loss is a sum over the batch. Minimise the mean of −log D(G(z)).")
+def generator_step(D, G, opt_G, z):
+    return _g_step(opt_G, -F.logsigmoid(D(G(z))).sum())
+
+
+@wrong("generator_step", hint="G was in eval mode here: its batch norm then uses running statistics instead of the batch's. "
+                              "Leave both nets in train mode.")
+def generator_step(D, G, opt_G, z):
+    G.eval()
+    loss = non_saturating_loss(D(G(z)))
+    G.train()
+    return _g_step(opt_G, loss)
+
+
+@wrong("generator_step", hint="D or G is left in eval mode at the end. Leave both nets in train mode.")
+def generator_step(D, G, opt_G, z):
+    loss = _g_step(opt_G, non_saturating_loss(D(G(z))))
+    D.eval()
+    return loss
+
+
+@wrong("generator_step", hint="D or G is left in eval mode at the end. Leave both nets in train mode.")
+def generator_step(D, G, opt_G, z):
+    loss = _g_step(opt_G, non_saturating_loss(D(G(z))))
+    G.eval()
+    return loss
+
+
+def _round(D, G, opt_D, opt_G, real, noise, k):
+    for _ in range(k):
+        loss_D = discriminator_step(D, G, opt_D, real(), noise())
+    return loss_D, generator_step(D, G, opt_G, noise())
+
+
+@wrong("ring", hint="Rounds are counted from 0: the first call is `after_step(0, loss_D, loss_G)`.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(1, steps + 1):
+        losses = _round(D, G, opt_D, opt_G, real, noise, k)
+        if after_step is not None:
+            after_step(step, *losses)
+
+
+@wrong("ring", hint="`after_step` takes the step, then D's loss, then G's. The two losses have changed places.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        loss_D, loss_G = _round(D, G, opt_D, opt_G, real, noise, k)
+        if after_step is not None:
+            after_step(step, loss_G, loss_D)
+
+
+@wrong("ring", hint="`after_step` is called once, at the end. It belongs inside the loop, after each round.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        losses = _round(D, G, opt_D, opt_G, real, noise, k)
+    if after_step is not None:
+        after_step(step, *losses)
+
+
+@wrong("ring", hint="`after_step` is called before G's step, or inside the loop over k: the loss of G it gets is the last round's. "
+                    "It comes last in each round.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    loss_G = 0.0
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+            if after_step is not None:
+                after_step(step, loss_D, loss_G)
+        loss_G = generator_step(D, G, opt_G, noise())
+
+
+@wrong("ring", hint="One step of D too many: `range(k)` already makes k steps.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        losses = _round(D, G, opt_D, opt_G, real, noise, k + 1)
+        if after_step is not None:
+            after_step(step, *losses)
+
+
+@wrong("ring", hint="The loop ends one round early.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps - 1):
+        losses = _round(D, G, opt_D, opt_G, real, noise, k)
+        if after_step is not None:
+            after_step(step, *losses)
+
+
+@wrong("ring", hint="`steps` counts rounds, and each has k steps of D. You counted the steps of D.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        if (step + 1) % k == 0:
+            loss_G = generator_step(D, G, opt_G, noise())
+            if after_step is not None:
+                after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="`k` belongs to D. Here D takes one step a round, and G takes k.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        for _ in range(k):
+            loss_G = generator_step(D, G, opt_G, noise())
+        if after_step is not None:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="D's noise is drawn once a round and used for all its k steps. Each step gets its own: call `noise()` inside "
+                    "the loop over k.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        z = noise()
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), z)
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step is not None:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="All steps of D come first, then all of G. The players take turns: k steps of D, one of G, and again.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for _ in range(steps * k):
+        loss_D = discriminator_step(D, G, opt_D, real(), noise())
+    for step in range(steps):
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step is not None:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="The data are drawn once, before the loop. Call `real()` for every step of D.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    x = real()
+    for step in range(steps):
+        losses = _round(D, G, opt_D, opt_G, lambda: x, noise, k)
+        if after_step is not None:
+            after_step(step, *losses)
+
+
+@wrong("ring", hint="G's noise is drawn before D's steps. That is no worse, but Algorithm 1 draws it when G's turn comes, and this "
+                    "check hands the batches out in that order.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        z = noise()
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        loss_G = generator_step(D, G, opt_G, z)
+        if after_step is not None:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("dirac_gan", hint="`dirac_field`: R1 is gone when `non_saturating` is set. It belongs to D's direction in both games.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    if non_saturating:
+        return -psi * torch.sigmoid(psi * theta), theta * slope
+    return -psi * slope, theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: v_ψ has the wrong sign. D goes *up* the gradient of L, so v_ψ = +∂L/∂ψ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), -theta * slope + gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the two directions have changed places. θ's comes first.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return theta * slope - gamma * psi, -psi * (torch.sigmoid(psi * theta) if non_saturating else slope)
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the inner derivative: ∂(ψθ)/∂θ is ψ, and ∂(ψθ)/∂ψ is θ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -theta * (torch.sigmoid(psi * theta) if non_saturating else slope), psi * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: `non_saturating` changes the generator's direction only. D's stays θ·σ(−ψθ).")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(psi * theta) if non_saturating else torch.sigmoid(-psi * theta)
+    return -psi * slope, theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the non-saturating v_θ has the wrong sign. Both generators push the same way, only with "
+                         "another strength.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return (psi * torch.sigmoid(psi * theta) if non_saturating else -psi * slope), theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: `gamma` isn't used. R1 adds −γψ to v_ψ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the penalty (γ/2)ψ² must be differentiated: γψ, not γψ² and not 2γψ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - gamma * psi**2
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the penalty (γ/2)ψ² must be differentiated: γψ, not γψ² and not 2γψ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - 2 * gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_field`: R1 pulls ψ to 0, not θ: the term is −γψ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - gamma * theta
+
+
+@wrong("dirac_gan", hint="`dirac_field`: σ(t)σ(−t) is the derivative of σ. f is −log(1 + e⁻ᵗ) = log σ(t), whose derivative is σ(−t).")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(psi * theta) * torch.sigmoid(-psi * theta)
+    return -psi * slope, theta * slope - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_step`: it moves in your own `dirac_field`. Use the `field` it is given.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = dirac_field(theta, psi)
+    psi_next = psi + h * v_psi
+    if alternating:
+        v_theta, _ = dirac_field(theta, psi_next)
+    return theta + h * v_theta, psi_next
+
+
+@wrong("dirac_gan", hint="`dirac_step`: a minus too many. The field already holds the signs: both players move by +h·v.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi_next = psi + h * v_psi
+    if alternating:
+        v_theta, _ = field(theta, psi_next)
+    return theta - h * v_theta, psi_next
+
+
+@wrong("dirac_gan", hint="`dirac_step`: a minus too many. The field already holds the signs: both players move by +h·v.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi_next = psi - h * v_psi
+    if alternating:
+        v_theta, _ = field(theta, psi_next)
+    return theta - h * v_theta, psi_next
+
+
+@wrong("dirac_gan", hint="`dirac_step`: return θ first, then ψ.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi_next = psi + h * v_psi
+    if alternating:
+        v_theta, _ = field(theta, psi_next)
+    return psi_next, theta + h * v_theta
+
+
+@wrong("dirac_gan", hint="`dirac_step`: with `alternating`, ψ moves twice. After its own step only θ's direction is taken anew.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi = psi + h * v_psi
+    if alternating:
+        v_theta, v_psi = field(theta, psi)
+        psi = psi + h * v_psi
+    return theta + h * v_theta, psi
+
+
+@wrong("dirac_gan", hint="`dirac_step` changes θ or ψ in place (`+=` on a tensor does). Make new ones, `psi = psi + h * v_psi`: whoever "
+                         "keeps the path would find the same point all along.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi += h * v_psi
+    if alternating:
+        v_theta, _ = field(theta, psi)
+    theta += h * v_theta
+    return theta, psi
+
+
+@wrong("digits", hint="`labelled`: the width of the one-hot follows the largest label of this batch. Give it: `F.one_hot(labels, 10)`.")
+def labelled(images, labels):
+    return torch.cat([2 * images.flatten(1) - 1, F.one_hot(labels)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: the pixels are in [−½, ½]. The generator's tanh gives [−1, 1]: use 2·image − 1.")
+def labelled(images, labels):
+    return torch.cat([images.flatten(1) - 0.5, F.one_hot(labels, 10)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: the pixels are in [0, 2]; the − 1 is missing.")
+def labelled(images, labels):
+    return torch.cat([2 * images.flatten(1), F.one_hot(labels, 10)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: the pixels are divided by 255, but they come in [0, 1] already: use 2·image − 1.")
+def labelled(images, labels):
+    return torch.cat([images.flatten(1) / 127.5 - 1, F.one_hot(labels, 10)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: black and white have changed places: 2·image − 1, not 1 − 2·image.")
+def labelled(images, labels):
+    return torch.cat([1 - 2 * images.flatten(1), F.one_hot(labels, 10)], dim=1)
