@@ -105,7 +105,7 @@ class Names:
             raise Missing(name)
         value = self._namespace[name]
         if not callable(value):
-            raise BadSignature(f"`{name}` is a {type(value).__name__}, not a function: a later cell gave the name to something else")
+            raise BadSignature(f"`{name}` is of the type {type(value).__name__} and not a function: a later cell gave the name to something else")
         if not inspect.isroutine(value):
             return value
 

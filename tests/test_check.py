@@ -61,6 +61,28 @@ def test_a_fault_of_the_check_is_never_the_learners():
         assert (result.verdict, result.points) == (NOT_GRADED, 0) and word in result.hint
 
 
+def test_what_the_learner_did_to_torch_spoils_no_right_work_and_is_left_as_it_was():
+    before = torch.random.get_rng_state()
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    try:
+        assert verdict("def f(x): return x + x").passed
+        asked = Check("toy", "slope", 1, (), {}, lambda student, reference, draw: expect.close(
+            student.grad("f", draw.normal(3)), 2 * torch.ones(3), "the slope"))
+        assert verdict("def f(x): return x + x", check=asked).passed
+        assert torch.get_default_dtype() is torch.float64 and not torch.is_grad_enabled()
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+    assert verdict("import torch\ndef f(x):\n  torch.manual_seed(1)\n  return 2 * x").passed
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_warnings_and_stderr_of_a_submission_cost_nothing(capsys):
+    source = "import sys, warnings\ndef f(x):\n  warnings.warn('beware')\n  print('working', file=sys.stderr)\n  return 2 * x"
+    assert verdict(source).passed and capsys.readouterr().err == ""
+
+
 def test_lessons_and_checks_are_found_by_name():
     names = checks.checks_of("gan_math")
     assert list(names)[0] == "gan_value" and names["ring"].trains and not names["gan_value"].trains

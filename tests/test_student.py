@@ -32,7 +32,10 @@ X = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     ("def f(x): return object()", ["holds a object"]),
     ("def f(x): return {1: 2}", ["keys"]),
     ("import sys\ndef f(x): raise ValueError('\\x1b[31mred')", ["ValueError"]),
-    ("f = 3", ["not callable"]),
+    ("f = 3", ["`f` is of the type int and not a function"]),
+    ("import sys\ndef f(x): sys.exit()", ["SystemExit"]),
+    ("class Mute(Exception):\n  def __str__(self): raise ValueError\ndef f(x): raise Mute", ["Mute", "can't be shown"]),
+    ("def f(x): return x.expand(2**33, 3)", ["more than may cross"]),
     ("def f(x): return f(x)", ["RecursionError"])])
 def test_each_mistake_has_its_sentence(source, words):
     said = sentence(student(source).f, X)
@@ -49,7 +52,8 @@ def test_gradients_are_taken_beside_the_submission():
     assert student("def f(x): return (x**3).sum()").grad("f", X).tolist() == pytest.approx((3 * X**2).tolist())
     assert "No gradient flows" in sentence(student("import torch\ndef f(x): return torch.tensor(x.tolist())").grad, "f", X)
     assert "No gradient flows" in sentence(student("import torch\ndef f(x): return torch.ones(1, requires_grad=True)").grad, "f", X)
-    assert "tensor was expected" in sentence(student("def f(x): return 1.0").grad, "f", X)
+    assert "No gradient flows" in sentence(student("def f(x): return x.sum().item()").grad, "f", X)
+    assert "tensor was expected" in sentence(student("def f(x): return [x]").grad, "f", X)
 
 
 def helper(x):

@@ -190,7 +190,7 @@ def train_on_ring(names, angle, steps, seed):
     return dict(G.state_dict())
 
 
-RING = {"modes": expect.at_least(smoke=8), "quality": expect.at_least(smoke=0.5, cpu=0.8)}
+RING = {"modes": expect.at_least(smoke=8), "quality": expect.at_least(smoke=0.8, cpu=0.9)}
 
 
 @check(points=2, needs=["discriminator_step", "generator_step"], bounds=RING)
@@ -258,7 +258,7 @@ def train_on_digits(names, images, labels, steps, seed):
     return dict(G.state_dict())
 
 
-DIGITS = {"accuracy": expect.at_least(smoke=0.3, cpu=0.8), "distance": expect.at_most(smoke=500, cpu=50)}
+DIGITS = {"accuracy": expect.at_least(smoke=0.8, cpu=0.9), "distance": expect.at_most(smoke=60, cpu=13)}
 
 
 @check(points=2, needs=["discriminator_step", "generator_step"], bounds=DIGITS)
