@@ -169,7 +169,9 @@ Made by `autograder calibrate` from the records in `solutions/<lesson>/calibrati
 A check that trains judges by figures that differ from seed to seed. Each was measured with the reference solution and with
 wrong answers whose *training steps* are wrong, over many seeds, on one thread; the bounds stand between. In grading and in
 the notebook these wrong answers don't get as far as the training, since an exact check of the step fails first. The tables
-show what the training alone would see, and what it would not: that is why it earns a part of the points only.
+show what the training alone would see, and what it would not: that is why it earns a part of the points only. One mistake needs no
+run: fakes that aren't detached in the discriminator's step put gradients into the generator which its own step then clears, so that
+training is the reference's bit for bit.
 
 Least / median / greatest over the seeds; seconds of one processor core, median.
 """

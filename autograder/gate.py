@@ -3,27 +3,33 @@ own hint, and every other right answer passes; in the notebook (public draw, rec
 draw, the reference beside it).
 """
 
+import json
 import os
 from dataclasses import dataclass
 
 from course_lib.check import checks_of, judge, judge_locally
 from course_lib.draw import Draw
+from course_lib.scale import Scale
 from course_lib.student import Student, local_student
 from course_lib.verdict import FAILED, PASSED
 from course_lib.worker import Worker
 
-from autograder import answers, record
+from autograder import answers, calibrate, record
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One answer put to one check. hint: a part of the sentence it must be met with, or None where it must pass."""
+    """One answer put to one check. hint: a part of the sentence it must be met with, or None where it must pass.
+
+    answer: the wrong or alternative Answer; None for the reference and the stub.
+    """
 
     check: str
     label: str
     passes: bool
     hint: str | None
     make_namespace: object
+    answer: answers.Answer | None = None
 
     def problem(self, verdict):
         """What is wrong with the verdict on this answer, or None."""
@@ -45,10 +51,10 @@ def trials(lesson):
         yield Trial(name, "the stub", False, None, stub)
         for answer in wrong:
             if answer.check == name:
-                yield Trial(name, answer.label, False, answer.hint, answer.make_namespace)
+                yield Trial(name, answer.label, False, answer.hint, answer.make_namespace, answer)
         for answer in right:
             if answer.check == name:
-                yield Trial(name, answer.label, True, None, answer.make_namespace)
+                yield Trial(name, answer.label, True, None, answer.make_namespace, answer)
 
 
 def judge_in_notebook(lesson, trial, scale):
@@ -66,12 +72,49 @@ def judge_in_grading(lesson, trial, scale, secret=None):
 
 
 def run(lesson, scale, only=None, progress=iter):
-    """Try everything; returns (number of answers tried, [what is wrong])."""
+    """Try everything; returns (number of answers tried, [what is wrong]).
+
+    What trains takes minutes at a larger scale. It is kept in `solutions/<lesson>/calibration/gate.<scale>.jsonl`, so that an
+    interrupted run goes on where it was and the tests see whether it is out of date.
+    """
     tried = [trial for trial in trials(lesson) if not only or trial.check in only]
-    problems = []
+    problems, done = [], recorded(lesson, scale)
     for trial in progress(tried):
         for judged in (judge_in_notebook, judge_in_grading):
-            problem = trial.problem(judged(lesson, trial, scale))
-            if problem:
-                problems.append(f"{judged.__name__}: {problem}")
+            name = _name(lesson, trial, judged, scale)
+            if name not in done:
+                done[name] = trial.problem(judged(lesson, trial, scale))
+                if scale is not Scale.SMOKE and _trains(lesson, trial):
+                    with _record_path(lesson, scale).open("a") as file:
+                        file.write(json.dumps({"trial": name, "problem": done[name]}, ensure_ascii=False) + "\n")
+            if done[name]:
+                problems.append(f"{judged.__name__}: {done[name]}")
     return len(tried), problems
+
+
+def recorded(lesson, scale):
+    """{trial: its problem or None} of what was tried with the code as it is now, at a scale larger than smoke."""
+    path = _record_path(lesson, scale)
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return {line["trial"]: line["problem"] for line in lines}
+
+
+def missing(lesson, scale):
+    """The trials that train and aren't recorded at this scale with the code as it is now."""
+    done = recorded(lesson, scale)
+    wanted = [_name(lesson, trial, judged, scale) for trial in trials(lesson) if _trains(lesson, trial)
+              for judged in (judge_in_notebook, judge_in_grading)]
+    return [name for name in wanted if name not in done]
+
+
+def _trains(lesson, trial):
+    return trial.passes and checks_of(lesson)[trial.check].trains
+
+
+def _name(lesson, trial, judged, scale):
+    """A name that changes with the check, the answer and all that they depend on."""
+    return f"{trial.check} {judged.__name__} {calibrate.key(checks_of(lesson)[trial.check], scale, trial.answer)}"
+
+
+def _record_path(lesson, scale):
+    return answers.SOLUTIONS / lesson / "calibration" / f"gate.{scale.value}.jsonl"

@@ -22,6 +22,12 @@ def test_each_answer_meets_the_right_verdict(lesson, trial, judged):
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
+def test_the_record_of_the_gate_at_the_cpu_scale_is_whole_and_without_problems(lesson):
+    assert gate.missing(lesson, Scale.CPU) == [], f"run `autograder gate {lesson} --scale cpu`"
+    assert not any(gate.recorded(lesson, Scale.CPU).values())
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
 def test_each_check_has_three_wrong_answers_with_their_own_hints_and_an_alternative(lesson):
     wrong, right = answers.wrong_answers(lesson), answers.alternative_answers(lesson)
     assert {answer.check for answer in (*wrong, *right)} <= set(checks_of(lesson))

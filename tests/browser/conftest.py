@@ -16,7 +16,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--disable-sync", "--no-first-run"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # playwright keeps an event loop running, which other tests must not find
 def browser():
     need(CHROMIUM, "no Chromium on the PATH (Debian: apt install chromium)")
     from playwright.sync_api import sync_playwright
@@ -45,7 +45,7 @@ def page(browser, screenshots, request):
     page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(browser, tmp_path_factory):
     """The folder that is served, the address and the token. The course is copied, so that nothing done to it lasts."""
     course = tmp_path_factory.mktemp("course")
