@@ -156,7 +156,7 @@ def _line(run):
 
 
 def _spread(values):
-    ordered = sorted(values)
+    ordered = sorted(value for value in values if value == value) or [float("nan")]  # a run that ended early has none
     return ordered[0], statistics.median(ordered), ordered[-1]
 
 
