@@ -731,7 +731,7 @@ def jensen_shannon(log_p, log_q, dx):
     return _kl(log_p, _log_mixture(log_p, log_q), dx)
 
 
-@wrong("jensen_shannon", hint="Only one of the two divergences is there. The JSD is ½ KL(p‖m) + ½ KL(q‖m).")
+@wrong("jensen_shannon", hint="This is ½ KL(p‖m) alone: the other half is missing. The JSD is ½ KL(p‖m) + ½ KL(q‖m).")
 def jensen_shannon(log_p, log_q, dx):
     return _kl(log_p, _log_mixture(log_p, log_q), dx) / 2
 
@@ -742,7 +742,7 @@ def jensen_shannon(log_p, log_q, dx):
     return (_kl(log_p, log_q, dx) + _kl(log_q, log_p, dx)) / 2
 
 
-@wrong("jensen_shannon", hint="This compares p and q with each other (KL(p‖q), or the mean of both directions). The JSD compares each "
+@wrong("jensen_shannon", hint="This is KL(p‖q), which compares p with q. The JSD compares each "
                               "of them with the mixture m = ½(p + q).")
 def jensen_shannon(log_p, log_q, dx):
     return _kl(log_p, log_q, dx)
@@ -1006,7 +1006,7 @@ def generator_step(D, G, opt_G, z):
     return loss
 
 
-@wrong("generator_step", hint="D or G is left in eval mode at the end. Leave both nets in train mode.")
+@wrong("generator_step", hint="G is left in eval mode at the end. Leave both nets in train mode.")
 def generator_step(D, G, opt_G, z):
     loss = _g_step(opt_G, non_saturating_loss(D(G(z))))
     G.eval()
@@ -1185,7 +1185,7 @@ def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
     return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - gamma * psi**2
 
 
-@wrong("dirac_gan", hint="`dirac_field`: the penalty (γ/2)ψ² must be differentiated: γψ, not γψ² and not 2γψ.")
+@wrong("dirac_gan", hint="`dirac_field`: the penalty (γ/2)ψ² gives γψ when differentiated: the ½ cancels the 2, so it isn't 2γψ.")
 def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
     slope = torch.sigmoid(-psi * theta)
     return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - 2 * gamma * psi
@@ -1221,7 +1221,7 @@ def dirac_step(field, theta, psi, h, alternating=False):
     return theta - h * v_theta, psi_next
 
 
-@wrong("dirac_gan", hint="`dirac_step`: a minus too many. The field already holds the signs: both players move by +h·v.")
+@wrong("dirac_gan", hint="`dirac_step`: both players move backwards. The field already holds the signs: both players move by +h·v.")
 def dirac_step(field, theta, psi, h, alternating=False):
     v_theta, v_psi = field(theta, psi)
     psi_next = psi - h * v_psi
