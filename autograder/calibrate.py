@@ -17,7 +17,7 @@ from collections import defaultdict
 
 import torch
 
-from course_lib import frechet, gan
+from course_lib import expect
 from course_lib.check import judge
 from course_lib.draw import Draw
 from course_lib.student import Student
@@ -128,11 +128,17 @@ def key(check, scale, answer=None):
             parts[function.__qualname__] = _bare(inspect.getsource(function))
             pending += [used for used in map(vars(module).get, _names_in(function.__code__))
                         if isinstance(used, types.FunctionType) and used.__module__ == module.__name__]
-    parts |= {used.__name__: _bare(inspect.getsource(used)) for used in (gan, frechet)}
+    parts |= {used.__name__: _bare(inspect.getsource(used)) for used in _subjects(module)}
     parts |= {name: _bare(source) for name, source in answers.reference_cells(check.lesson, setup=False)}
     if answer:
         parts["answer"] = _bare("\n".join(map(ast.unparse, answer.own_statements())))
     return hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()[:16]
+
+
+def _subjects(module):
+    """The modules of course_lib that a lesson's checks import, beyond the vocabulary that all checks share."""
+    return [used for used in vars(module).values()
+            if isinstance(used, types.ModuleType) and used.__name__.startswith("course_lib.") and used is not expect]
 
 
 def _names_in(code):

@@ -251,10 +251,128 @@ def run_calibrate(arguments, course):
 
 
 def _add_scale(parser, default):
-    parser.add_argument("--scale", choices=["smoke", "cpu", "gpu"], default=default, help=f"default: {default}")
+    parser.add_argument("--scale", choices=["smoke", "cpu", "gpu"], default=default,
+                        help=f"default: {default or 'gpu where there is one, else cpu'}")
 
 
-COMMANDS = [add_build, add_release, add_gate, add_calibrate]
+# --- a class: grade, feedback, report ---
+
+def add_grade(commands):
+    parser = _parser(commands, "grade", "grade a class's hand-ins", """\
+Grades every hand-in for a lesson: each runs in a sandbox without network, files or time to spare, and is judged from
+outside on inputs that nobody knows. Writes results/, nbgrader's gradebook and the autograded notebooks of the class folder.
+What is graded already isn't run again, unless the hand-in or the code that judges it has changed; a run that was stopped
+goes on where it was. Questions in words wait for a person, in nbgrader's formgrader.""", """\
+examples:
+  autograder grade gan_math                         the class in this folder, hand-ins in submitted/<student>/gan_math/
+  autograder grade gan_math --submitted inbox       a folder of student.ipynb files
+  autograder grade gan_math --submitted moodle.zip  as a learning management system packs them
+  autograder grade gan_math --students ada,grace --regrade
+  autograder grade gan_math --scheduler tls://head:8786     on a cluster: Slurm, Kubernetes, anything Dask runs on""", run_grade)
+    parser.add_argument("lesson", metavar="LESSON")
+    _add_class(parser)
+    parser.add_argument("--submitted", metavar="PATH", type=Path, help="the hand-ins (default: submitted/ of the class)")
+    parser.add_argument("--jobs", metavar="N", type=int, help="processes at once (default: one for each core)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead")
+    parser.add_argument("--regrade", action="store_true", help="judge again what is graded already; the gradebook is backed up")
+    parser.add_argument("--all-cells", action="store_true", help="also run the lesson's other cells on the learner's code, for their plots")
+    _add_scale(parser, None)
+    parser.add_argument("--unsafe", action="store_true", help="run submissions without a sandbox, as you; every result says so")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON when all are there")
+
+
+def run_grade(arguments, course):
+    from autograder import grading
+    from course_lib.scale import Scale
+    from tqdm import tqdm
+    course.choose([arguments.lesson])
+    if arguments.unsafe:
+        print("UNSAFE: submissions run without a sandbox, as you, with all that you may do. Every result will say so.", file=sys.stderr)
+    terms = grading.Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
+                             isolated=not arguments.unsafe, all_cells=arguments.all_cells)
+    with tqdm(desc=arguments.lesson, unit="hand-in", file=sys.stderr) as bar:
+        def tell(result, done, total, fresh):
+            if not arguments.json:
+                tqdm.write(f"{_graded(result)}{'' if fresh else ' (as before)'}")
+            bar.total = total
+            bar.update(done - bar.n)
+
+        results = grading.grade(_classroom(arguments), course, arguments.lesson, terms=terms, source=arguments.submitted,
+                                students=_students(arguments), jobs=arguments.jobs, scheduler=arguments.scheduler,
+                                regrade=arguments.regrade, tell=tell)
+    if arguments.json:
+        print(json.dumps([result.summary() for result in results], indent=1, ensure_ascii=False))
+        return 0
+    waiting = [result for result in results if result.status != "graded"]
+    print(f"{_count(results, 'hand-in')} graded" + (f"; {len(waiting)} wait for you:" if waiting else ""))
+    for result in waiting:
+        print(f"  {result.student}: " + " ".join(dict.fromkeys(each.hint for each in result.verdicts if each.verdict == "not graded")))
+    return 0
+
+
+def _graded(result):
+    by_verdict = {verdict: sum(each.verdict == verdict for each in result.verdicts) for verdict in ("failed", "not graded")}
+    rest = ", ".join(f"{count} {verdict}" for verdict, count in by_verdict.items() if count)
+    return (f"{result.student}: {result.points:g} of {_count(result.max_points, 'point')}, {rest or 'all passed'}, "
+            f"{result.seconds:.1f} s")
+
+
+def add_feedback(commands):
+    parser = _parser(commands, "feedback", "write each learner a page", """\
+Writes feedback/<student>/<lesson>/<lesson>.html: verdict, points and hint of each check, the learner's code with what it
+showed, and the points and comments a person gave. `nbgrader release_feedback LESSON` hands them out.""", """\
+examples:
+  autograder feedback gan_math
+  autograder feedback gan_math --students ada""", run_feedback)
+    parser.add_argument("lesson", metavar="LESSON")
+    _add_class(parser)
+
+
+def run_feedback(arguments, course):
+    from autograder import feedback
+    course.choose([arguments.lesson])
+    written = feedback.write_all(_classroom(arguments), course, arguments.lesson, _students(arguments))
+    print(f"{_count(written, 'page')} written below {_classroom(arguments).root / 'feedback'}")
+    return 0
+
+
+def add_report(commands):
+    parser = _parser(commands, "report", "show how the class did", """\
+Writes reports/<lesson>.html, with plots (points, checks by pass rate, the hints most given, time and memory, what waits for a
+person), and reports/<lesson>.csv, a row for each learner.""", """\
+examples:
+  autograder report gan_math""", run_report)
+    parser.add_argument("lesson", metavar="LESSON")
+    _add_class(parser, students=False)
+
+
+def run_report(arguments, course):
+    from autograder import report
+    course.choose([arguments.lesson])
+    for path in report.write(_classroom(arguments), course, arguments.lesson):
+        print(path)
+    return 0
+
+
+def _add_class(parser, students=True):
+    parser.add_argument("--class", dest="folder", metavar="DIR", type=Path, default=Path(), help="the class folder (default: this one)")
+    if students:
+        parser.add_argument("--students", metavar="A,B", help="only these")
+
+
+def _classroom(arguments):
+    from autograder.build import LessonError
+    from autograder.results import ClassFolder
+    if not arguments.folder.is_dir():
+        raise LessonError(f"{arguments.folder} isn't a folder; --class names the folder of the class")
+    return ClassFolder(arguments.folder.resolve())
+
+
+def _students(arguments):
+    return arguments.students.split(",") if arguments.students else None
+
+
+COMMANDS = [add_build, add_release, add_grade, add_feedback, add_report, add_gate, add_calibrate]
 
 if __name__ == "__main__":
     sys.exit(main())

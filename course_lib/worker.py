@@ -40,7 +40,7 @@ class Worker:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # sys.exit() in a submission ends the call, not the check
-            return wire.encode({"error": self._describe(error)})
+            return wire.encode({"error": self.describe(error)})
         try:
             return wire.encode(answer, self._limits)
         except wire.WireError as error:
@@ -73,7 +73,8 @@ class Worker:
         exec(compile(request["source"], "<the check's probe>", "exec"), scope)
         return {"value": scope[request["name"]](names, *request["args"])}
 
-    def _describe(self, error):
+    def describe(self, error):
+        """What went wrong in the submission: its kind, type and message, and the submission's own line, as strings."""
         kinds = {Missing: "missing", NotImplementedError: "unwritten", BadSignature: "signature"}
         where = self._where(error)
         try:

@@ -1,0 +1,220 @@
+"""Grades a class: every hand-in judged in a process of Dask's, every result written here and at once.
+
+Only the coordinator, this process, writes results and gradebook. A run that is stopped goes on where it was: what has been
+graded stands in the class folder, and is judged again only when the hand-in or the code that judges it has changed.
+"""
+
+import atexit
+import functools
+import hashlib
+import inspect
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from autograder import calibrate, gradebook, handin
+from autograder.build import LessonError
+from autograder.judge import Judge
+from autograder.results import ClassFolder
+from autograder.sandbox import Limits, Sandbox
+from autograder.splice import splice
+from autograder.walls import NoIsolation, Sights
+from course_lib import check, draw, expect, student, wire, worker
+from course_lib.check import checks_of
+from course_lib.data import cache_dir
+from course_lib.scale import Scale, current_scale
+
+DEATHS = 2  # of workers, before a submission is given up as the one that kills them
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms submissions are judged. root: of the course. data, cache: for $COURSE_DATA and $COURSE_CACHE. isolated:
+    False for `--unsafe`. all_cells: also run the cells that grading doesn't need, for their pictures."""
+
+    root: str
+    lesson: str
+    scale: Scale
+    data: str | None = None
+    cache: str | None = None
+    isolated: bool = True
+    all_cells: bool = False
+    limits: Limits | None = None
+
+    @classmethod
+    def of(cls, course, lesson, scale=None, **others):
+        """The terms for a lesson of `course`; the scale is this machine's own if none is given."""
+        data, cache = os.environ.get("COURSE_DATA"), cache_dir()
+        return cls(str(course.root), lesson, scale or current_scale(), data and str(Path(data).expanduser()),
+                   str(cache) if cache.is_dir() else None, **others)
+
+    @property
+    def gpu(self):
+        return self.scale is Scale.GPU
+
+
+def grade(classroom, course, lesson, *, terms=None, source=None, students=None, jobs=None, scheduler=None, regrade=False,
+          tell=lambda result, done, total, fresh: None):
+    """Grade the hand-ins in `source` (default: the class's submitted/) and return their Results, by student.
+
+    terms: the Terms; by default those of this machine. students: only these.     jobs: processes on this machine (default: its cores); scheduler: the address of a Dask scheduler instead. regrade: also
+    what is graded already. tell: called for each result, with how many of how many are done and whether it was judged now.
+    Raises LessonError for what keeps the whole class from being graded, as NoIsolation's reason.
+    """
+    terms = terms or Terms.of(course, lesson)
+    handins = handin.find(Path(source or classroom.root / "submitted"), lesson, students)
+    released, keys, secret = _released(course, lesson), judge_keys(lesson, terms.scale), classroom.secret
+    absent = Judge(lesson, released, _sandbox(terms), terms.scale, secret, keys)
+    results, pending = {}, {}
+
+    with gradebook.writing(classroom):
+        gradebook.prepare(classroom, course, lesson)
+        if regrade:
+            gradebook.backup(classroom)
+
+        def keep(result, fresh=True):
+            classroom.save(result)
+            gradebook.write(classroom, result, released)
+            results[result.student] = result
+            tell(result, len(results), len(handins), fresh)
+
+        for each in handins:
+            spliced = None if each.problem else splice(released, each.data)
+            problem = each.problem or spliced.problem
+            known = classroom.load(lesson, each.student)
+            if problem:
+                keep(_dated(absent.not_graded(each.student, problem, each.notes), each))
+            elif not regrade and is_current(known, spliced, keys):
+                keep(_dated(known, each), fresh=False)
+            else:
+                pending[each.student] = each, spliced, None if regrade else known
+        if pending:
+            with _cluster(jobs or os.cpu_count() or 1, scheduler, terms, len(pending)) as cluster:
+                for name, outcome in _outcomes(cluster, terms, secret, keys, pending):
+                    result = outcome if not isinstance(outcome, str) else absent.not_graded(name, outcome)
+                    keep(_dated(result, pending[name][0]))
+    return [results[name] for name in sorted(results)]
+
+
+def _dated(result, handed_in):
+    """The result with what is known of the hand-in itself."""
+    result.submitted = handed_in.submitted
+    result.notes = list(dict.fromkeys([*handed_in.notes, *result.notes]))
+    return result
+
+
+def current(classroom, course, lesson, student):
+    """The Result kept for a student if it is that of the hand-in, and of the judging code, as they are now; else None."""
+    for each in handin.find(classroom.root / "submitted", lesson, [student]):
+        spliced = None if each.problem else splice(_released(course, lesson), each.data)
+        known = classroom.load(lesson, student)
+        if spliced and not spliced.problem and is_current(known, spliced, judge_keys(lesson, Terms.of(course, lesson).scale)):
+            return known
+    return None
+
+
+def is_current(known, spliced, keys):
+    """Whether a Result is of this content, and every verdict of the code that judges now."""
+    return (known is not None and known.content == spliced.content
+            and {each.check: each.key for each in known.verdicts} == keys)
+
+
+@functools.lru_cache
+def judge_keys(lesson, scale):
+    """{check: a hash of all that its verdict depends on}: the check, its bounds, the solution, and how checks are run."""
+    machinery = "".join(inspect.getsource(module) for module in (check, draw, expect, student, wire, worker))
+    return {name: hashlib.sha256(json.dumps([calibrate.key(each, scale), repr(each.bounds), each.points, machinery]).encode())
+            .hexdigest()[:16] for name, each in checks_of(lesson).items()}
+
+
+def _released(course, lesson):
+    path = course.released(lesson)
+    if not path.is_file():
+        raise LessonError(f"{course.shown(path)} isn't there; `autograder build` writes it")
+    return nbformat.read(path, as_version=4)
+
+
+def _sandbox(terms):
+    """The Sandbox for these terms. Raises LessonError where there is no isolation to be had."""
+    root = Path(terms.root)
+    sights = Sights(root / "course_lib", root / "lessons" / terms.lesson, terms.data and Path(terms.data),
+                    terms.cache and Path(terms.cache), terms.gpu)
+    try:
+        return Sandbox(sights, terms.scale, terms.limits, terms.isolated)
+    except NoIsolation as reason:
+        raise LessonError(_refusal(reason)) from None
+
+
+def _refusal(reason):
+    return (f"submissions can't be walled in here: {reason}. Grading refuses to run them without; --unsafe runs them as you, "
+            "with all that you may do, and every result says so")
+
+
+# --- Dask ---
+
+@contextmanager
+def _cluster(jobs, scheduler, terms, tasks):
+    """A client of a local cluster, or of the one at the address `scheduler`."""
+    import dask
+    from distributed import Client, LocalCluster
+    quiet = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.worker.daemon": False,
+             "distributed.logging": {"distributed": "error", "tornado": "error"}}
+    with dask.config.set(quiet):
+        if scheduler:
+            try:
+                client = Client(scheduler, timeout=30)
+            except OSError as error:
+                raise LessonError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+            with client:
+                yield client
+            return
+        # One thread for each worker, since a submission's walls end with the thread that built them; and TLS, since any
+        # user of this machine could otherwise hand the scheduler code to run as us.
+        with LocalCluster(n_workers=min(jobs, tasks), threads_per_worker=1, processes=True, memory_limit=0, security=True,
+                          dashboard_address=None, silence_logs=50,
+                          resources={"GPU": 1} if terms.gpu else None) as cluster, Client(cluster) as client:
+            yield client
+
+
+def _outcomes(client, terms, secret, keys, pending):
+    """(student, Result or the reason why there is none), as they come."""
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+    futures = {client.submit(_judge, terms, secret, keys, name, spliced, known and known.as_json(), pure=False, retries=1,
+                             resources={"GPU": 1} if terms.gpu else None): name
+               for name, (_, spliced, known) in pending.items()}
+    for future in as_completed(futures):
+        name = futures[future]
+        try:
+            yield name, future.result()
+        except KilledWorker:
+            yield name, f"The process that judges ended {DEATHS + 1} times while it judged this submission."
+        except LessonError as error:
+            raise error
+        except Exception as error:
+            yield name, f"Grading itself failed ({type(error).__name__}: {error}). Please report it."
+        future.release()
+
+
+def _judge(terms, secret, keys, student, spliced, known):
+    """One submission, on a worker."""
+    from autograder.results import Result
+    return _judge_of(terms, secret, tuple(keys.items())).grade(student, spliced, known and Result.from_json(known))
+
+
+@functools.lru_cache(maxsize=1)
+def _judge_of(terms, secret, keys):
+    """The worker's Judge, whose sandbox stays open for the next submission."""
+    from autograder.build import Course
+    sandbox = _sandbox(terms)
+    try:
+        sandbox.__enter__()
+    except NoIsolation as reason:
+        raise LessonError(_refusal(reason)) from None
+    atexit.register(sandbox.__exit__)
+    return Judge(terms.lesson, _released(Course(Path(terms.root)), terms.lesson), sandbox, terms.scale, secret, dict(keys),
+                 terms.all_cells)

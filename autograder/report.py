@@ -1,0 +1,441 @@
+"""The class's page and table: points, checks by pass rate, the hints most given, time and memory, and who waits for a person.
+
+    <class>/reports/<lesson>.html and <lesson>.csv
+"""
+
+import base64
+import io
+import math
+import re
+import statistics
+from collections import Counter, defaultdict
+from csv import writer
+
+from course_lib.card import printable
+from course_lib.scale import Scale
+from course_lib.style import BLACK, BLUE, course_style, new_figure
+from course_lib.verdict import FAILED, NOT_GRADED, PASSED
+
+from autograder import page as pages
+
+HINTS = 5  # shown of each check
+NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+HATCHES = {PASSED: "", FAILED: "///", pages.BY_HAND: "xx", NOT_GRADED: "..."}
+MARKERS = {PASSED: "o", FAILED: "X", pages.BY_HAND: "D", NOT_GRADED: "s"}
+
+
+def table(results):
+    """The class in figures.
+
+    json.dumps can make JSON of it. Of whole submissions:
+
+        submissions                    how many
+        points                         {median, greatest, least, of}, from checks
+        seconds, cells_seconds, memory {median, greatest}, memory in bytes
+        not_graded                     [[student, reason, [checks]]]
+        notes                          {student: [sentences]}
+        unsafe                         [students] whose submission was judged without a sandbox
+
+    checks, {name: …}:
+
+        max_points, pass_rate          a number, and one from 0 to 1
+        passed, failed, by hand, not graded    how many
+        hints                          [[hint, how often]], most given first
+        seconds, memory                {median, greatest}
+        figures                        {figure: [[value, verdict, scale]]}, of a check that trains
+
+    questions, {name: …}:
+
+        max_points, given, median      a number, how many, and the points given
+        waiting                        [students]
+
+    What is taken over nothing is None.
+    """
+    by_check, by_question = defaultdict(list), defaultdict(list)
+    for result in results:
+        for judged in result.verdicts:
+            by_check[judged.check].append((judged, result))
+        for question in result.by_hand:
+            by_question[question.question].append((question, result))
+    points = [result.points for result in results]
+    return {
+        "submissions": len(results),
+        "points": _spread(points) | {"least": min(points, default=None), "of": max((r.max_points for r in results), default=0)},
+        **{name: _spread([getattr(result, name) for result in results]) for name in ("seconds", "cells_seconds", "memory")},
+        "checks": {name: _check(judged) for name, judged in by_check.items()},
+        "questions": {name: _question(asked) for name, asked in by_question.items()},
+        "not_graded": [[result.student, reason, checks] for result in results for reason, checks in _reasons(result).items()],
+        "notes": {result.student: result.notes for result in results if result.notes},
+        "unsafe": [result.student for result in results if str(result.judged_by.get("sandbox", "")).startswith("none")],
+    }
+
+
+def _check(judged):
+    """The figures of one check, from [(Judged, Result)]."""
+    figures = defaultdict(list)
+    for each, result in judged:
+        for name, value in each.figures.items():
+            figures[name].append([value, each.verdict, result.judged_by.get("scale")])
+    return {"max_points": max(each.max_points for each, _ in judged),
+            **{verdict: sum(each.verdict == verdict for each, _ in judged) for verdict in pages.LOOKS},
+            "pass_rate": statistics.mean(each.verdict == PASSED for each, _ in judged),
+            "hints": _most_given([each.hint for each, _ in judged if each.verdict == FAILED]),
+            "seconds": _spread([each.seconds for each, _ in judged]), "memory": _spread([each.memory for each, _ in judged]),
+            "figures": dict(figures)}
+
+
+def _reasons(result):
+    """{why: checks} of a submission's checks that weren't graded."""
+    reasons = defaultdict(list)
+    for judged in result.verdicts:
+        if judged.verdict == NOT_GRADED:
+            reasons[judged.hint].append(judged.check)
+    return reasons
+
+
+def _question(asked):
+    """The figures of one question, from [(Question, Result)]."""
+    given = [question.points for question, _ in asked if question.points is not None]
+    return {"max_points": max(question.max_points for question, _ in asked), "given": len(given),
+            "median": _spread(given)["median"], "waiting": [result.student for question, result in asked if question.points is None]}
+
+
+def _most_given(hints):
+    """[[hint, how often]], most given first. Hints that differ in numbers only are one: inputs are drawn anew for everybody."""
+    alike = defaultdict(Counter)
+    for hint in hints:
+        alike[NUMBER.sub("#", hint)][hint] += 1
+    counted = [[wordings.most_common(1)[0][0], wordings.total()] for wordings in alike.values()]
+    return sorted(counted, key=lambda hint_and_count: -hint_and_count[1])
+
+
+def _spread(values):
+    return {"median": statistics.median(values) if values else None, "greatest": max(values, default=None)}
+
+
+# --- CSV ---
+
+def csv(results, manual=pages.nothing_by_hand):
+    """One row a student, as CSV: the points of each check and question, the verdicts, and the sums.
+
+    manual: student → what a person gave, as in autograder.page.marked. Empty cells: not given yet, or not part of that
+    submission.
+    """
+    results = [pages.marked(result, manual(result.student)) for result in results]
+    checks = list(dict.fromkeys(judged.check for result in results for judged in result.verdicts))
+    questions = list(dict.fromkeys(question.question for result in results for question in result.by_hand))
+    head = ["student", "lesson", "points", "max_points", "status", "submitted", "graded", "by_hand", "max_by_hand",
+            "late_penalty", "total", "waiting"]
+    head += [f"{check}: {what}" for check in checks for what in ("points", "verdict")]
+    head += [f"{question}: points" for question in questions]
+    text = io.StringIO()
+    rows = writer(text)
+    rows.writerow(map(_cell, head))
+    for result in results:
+        _, penalty = manual(result.student)
+        judged, given = {each.check: each for each in result.verdicts}, {each.question: each.points for each in result.by_hand}
+        row = [result.student, result.lesson, result.points, result.max_points, result.status, result.submitted, result.graded,
+               pages.question_points(result), pages.max_total(result) - result.max_points, penalty,
+               pages.total(result, penalty), pages.waits(result)]
+        row += [getattr(judged.get(check), what, None) for check in checks for what in ("points", "verdict")]
+        rows.writerow(map(_cell, row + [given.get(question) for question in questions]))
+    return text.getvalue()
+
+
+def _cell(value):
+    """A spreadsheet takes text that begins like a formula for one; an apostrophe in front keeps it text."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if value.startswith(FORMULA) or text.startswith(FORMULA) else text
+
+
+# --- Plots ---
+
+@course_style()
+def _points_plot(results):
+    """How the points from checks are distributed, in bars one point wide."""
+    most = max((result.max_points for result in results), default=1)
+    figure, axes = new_figure(5.2, 2.5, [["points"]])
+    axes["points"].hist([result.points for result in results], bins=[edge - 0.5 for edge in range(math.ceil(most) + 2)],
+                        color=BLUE, edgecolor="white")
+    axes["points"].set(xlabel=f"points from checks, of {most:g}", ylabel="submissions", xlim=(-0.6, math.ceil(most) + 0.6))
+    axes["points"].locator_params(integer=True)
+    axes["points"].grid(axis="x", visible=False)
+    return _picture(figure)
+
+
+@course_style()
+def _checks_plot(checks):
+    """One bar a check, stacked by verdict. Colour, hatching and the mark above say which is which."""
+    figure, axes = new_figure(5.2, 0.8 + 0.32 * len(checks), [["checks"]])
+    axes, there = axes["checks"], [verdict for verdict in pages.LOOKS if any(check[verdict] for check in checks.values())]
+    left = [0] * len(checks)
+    for verdict in there:
+        mark, word, colour = pages.LOOKS[verdict]
+        counts = [check[verdict] for check in checks.values()]
+        bars = axes.barh(list(checks), counts, left=left, color=colour, hatch=HATCHES[verdict], edgecolor="white",
+                         linewidth=0, label=f"{mark} {word}")
+        axes.bar_label(bars, [count or "" for count in counts], label_type="center", fontsize=9, color="#222222",
+                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
+        left = [before + count for before, count in zip(left, counts)]
+    axes.invert_yaxis()
+    axes.set(xlabel="submissions")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper left", ncols=4, fontsize=9)
+    return _picture(figure)
+
+
+@course_style()
+def _figures_plot(figures, bounds):
+    """What a training check measured: one dot a submission, one row a figure, and the bound at each scale it was judged at."""
+    figure, axes = new_figure(5.2, 0.5 + 0.95 * len(figures), [[name] for name in figures])
+    for name, measured in figures.items():
+        finite = [(value, verdict) for value, verdict, _ in measured if math.isfinite(value)]
+        for verdict, (mark, word, colour) in pages.LOOKS.items():
+            there = [(value, index) for index, (value, judged) in enumerate(finite) if judged == verdict]
+            # Rows set off by the golden ratio, so that equal values don't hide each other.
+            axes[name].scatter([value for value, _ in there], [index * 0.618034 % 1 for _, index in there], s=22, alpha=0.7,
+                               color=colour, marker=MARKERS[verdict], linewidths=0)
+        for scale in sorted({scale for *_, scale in measured if scale and name in bounds}):
+            bound = bounds[name].value(Scale(scale))
+            axes[name].axvline(bound, color=BLACK, linewidth=1.2, linestyle="--")
+            axes[name].annotate(f"{bounds[name].sense} {bound:g} ({scale})", (bound, 1.0), (3, 2), textcoords="offset points",
+                                xycoords=("data", "axes fraction"), fontsize=8.5)
+        if finite and 0 < min(finite)[0] and 30 * statistics.median(value for value, _ in finite) < max(finite)[0]:
+            axes[name].set_xscale("log")
+        lost = len(measured) - len(finite)
+        axes[name].set(yticks=[], ylim=(-0.15, 1.15), ylabel=name)
+        if lost:
+            axes[name].set_xlabel(f"{lost} without a finite value")
+    return _picture(figure)
+
+
+def _picture(figure):
+    """The address of the figure as an SVG picture, its text drawn as outlines; the same bytes for the same figure."""
+    import matplotlib
+    file = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "report"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return pages.Printable("data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode())
+
+
+# --- The page ---
+
+PAGE = pages.template("""\
+{% extends "layout" %}
+{% from "parts" import inline, verdict_word %}
+{% block title %}{{ lesson.title }}: the class{% endblock %}
+{% block style %}
+main { max-width: 76rem }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem; align-items: start }
+thead th { vertical-align: bottom }
+.students { font-size: .92em } .students th, .students td { padding: .2rem .5rem }
+.students th:first-child { position: sticky; left: 0; background: var(--page); max-width: 40vw; overflow-wrap: anywhere }
+.tall { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 14rem }
+{% for verdict, (_, _, colour) in looks.items() %}
+td.{{ verdict|replace(" ", "-") }} .mark { color: {{ colour }} }
+{% endfor %}
+{% endblock %}
+{% macro spread(values, of=1, form="%.1f") %}
+{{ form|format(values.median / of) }} / {{ form|format(values.greatest / of) }}
+{%- endmacro %}
+{% block main %}
+<h1>{{ lesson.title }}: the class</h1>
+<p class="quiet">{{ table.submissions }} submission{{ "" if table.submissions == 1 else "s" }}
+{%- if judged %} · last judged {{ judged|moment }}{% endif %}
+{%- if scales %} · scale {{ scales|join(", ") }}{% endif %}</p>
+{% if table.unsafe %}
+<p class="card failed"><span class="mark">✗</span> Judged without a sandbox: {{ table.unsafe|join(", ") }}.
+A hostile submission could have forged such a verdict, or harmed the machine.</p>
+{% endif %}
+{% if not table.submissions %}
+<p class="summary">Nothing has been graded yet.</p>
+{% else %}
+<p class="summary">Median {{ table.points.median|number }} of {{ table.points.of|points }} from checks; {{ table.points.least|number }} at least,
+{{ table.points.greatest|number }} at most. {% if waiting %}<a href="#waiting">{{ waiting }} {{ "submission waits" if waiting == 1 else "submissions wait" }} for a person.</a>
+{%- else %}Nothing waits for a person.{% endif %}</p>
+
+<h2>Points, and checks by pass rate</h2>
+<div class="figures">
+{% for picture, alt in pictures %}
+<img src="{{ picture }}" alt="{{ alt }}">
+{% endfor %}
+</div>
+<div class="scroll" tabindex="0" role="region" aria-label="Checks in figures">
+<table>
+<thead><tr><th scope="col">Check</th><th scope="col" class="number">Points</th>
+{% for verdict in shown %}
+<th scope="col" class="number">{{ verdict_word(verdict) }}</th>
+{% endfor %}
+<th scope="col" class="number">Pass</th><th scope="col" class="number">Seconds,<br>median / most</th>
+<th scope="col" class="number">Megabytes,<br>median / most</th></tr></thead>
+<tbody>
+{% for name, check in table.checks.items() %}
+<tr><th scope="row"><code>{{ name }}</code></th><td class="number">{{ check.max_points|number }}</td>
+{% for verdict in shown %}
+<td class="number">{{ check[verdict] }}</td>
+{% endfor %}
+<td class="number">{{ "%.0f %%"|format(100 * check.pass_rate) }}</td>
+<td class="number">{{ spread(check.seconds) }}</td><td class="number">{{ spread(check.memory, 1e6, "%.0f") }}</td></tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+<p class="quiet">A whole submission, median / most: {{ spread(table.seconds) }} s, of which its own cells {{ spread(table.cells_seconds) }} s;
+{{ spread(table.memory, 1e6, "%.0f") }} MB.</p>
+
+<h2>The hints most given</h2>
+{% for name, check in table.checks.items() if check.hints %}
+<section class="card">
+<h3><code>{{ name }}</code>: {{ inline(lesson.check_title(name)) }}</h3>
+<table><tbody>
+{% for hint, count in check.hints[:HINTS] %}
+<tr><td class="number">{{ count }} ×</td><td>{{ inline(hint) }}</td></tr>
+{% endfor %}
+</tbody></table>
+{% if check.hints|length > HINTS %}
+<p class="quiet">and {{ check.hints[HINTS:]|sum(attribute=1) }} more, of {{ check.hints|length - HINTS }} other kinds</p>
+{% endif %}
+</section>
+{% else %}
+<p>No check has failed.</p>
+{% endfor %}
+
+{% if training %}
+<h2>What training reached</h2>
+<div class="figures">
+{% for name, picture, alt in training %}
+<section>
+<h3><code>{{ name }}</code></h3>
+<img src="{{ picture }}" alt="{{ alt }}">
+</section>
+{% endfor %}
+</div>
+<p class="quiet">One mark a submission: {% for verdict in shown %}{{ markers[verdict] }} {{ looks[verdict][1]|lower }}{{ "" if loop.last else ", " }}{% endfor %}. Dashed: the bound.</p>
+{% endif %}
+
+<h2 id="waiting">Waiting for a person</h2>
+{% if table.not_graded %}
+<div class="scroll" tabindex="0" role="region" aria-label="Checks that weren't graded">
+<table>
+<thead><tr><th scope="col">Student</th><th scope="col">Not graded</th><th scope="col">Why</th></tr></thead>
+<tbody>
+{% for student, reason, checks in table.not_graded %}
+<tr><th scope="row">{{ student }}</th><td>{% for check in checks %}<code>{{ check }}</code>{{ "" if loop.last else ", " }}{% endfor %}</td><td>{{ inline(reason) }}</td></tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+{% else %}
+<p>Every check came to a verdict.</p>
+{% endif %}
+{% for name, question in table.questions.items() %}
+<p>Question <code>{{ name }}</code>: {{ question.given }} given
+{%- if question.given %} (median {{ question.median|number }} of {{ question.max_points|points }}){% endif %}, {{ question.waiting|length }} waiting
+{%- if question.waiting %}: {{ question.waiting|join(", ") }}{% endif %}.</p>
+{% endfor %}
+
+{% if table.notes %}
+<h2>Notes for the instructor</h2>
+{% for student, notes in table.notes.items() %}
+<section class="card">
+<h3>{{ student }}</h3>
+{% for note in notes %}
+<p>{{ inline(note) }}</p>
+{% endfor %}
+</section>
+{% endfor %}
+{% endif %}
+
+<h2>Students</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="Points of each student">
+<table class="students">
+<thead><tr><th scope="col">Student</th><th scope="col" class="number">Total</th>
+{% for name in table.checks %}
+<th scope="col"><span class="tall">{{ name }}</span></th>
+{% endfor %}
+{% for name in table.questions %}
+<th scope="col"><span class="tall">{{ name }}, by hand</span></th>
+{% endfor %}
+<th scope="col"><span class="tall">late penalty</span></th></tr></thead>
+<tbody>
+{% for student in students %}
+<tr><th scope="row">{{ student.name }}</th><td class="number">{{ student.total|number }}{{ " + ?" if student.waits else "" }}</td>
+{% for name in table.checks %}
+{% set judged = student.checks.get(name) %}
+{% if judged %}
+<td class="number {{ judged.verdict|replace(" ", "-") }}"><span class="mark">{{ looks.get(judged.verdict, looks[NOT_GRADED])[0] }}</span> {{ judged.points|number }}</td>
+{% else %}
+<td></td>
+{% endif %}
+{% endfor %}
+{% for name in table.questions %}
+{% set points = student.questions.get(name) %}
+<td class="number">{{ "?" if points is none else points|number }}</td>
+{% endfor %}
+<td class="number">{{ "−" ~ student.penalty|number if student.penalty else "" }}</td></tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+<p class="quiet">{% for verdict in shown %}<span class="mark">{{ looks[verdict][0] }}</span> {{ looks[verdict][1]|lower }}, {% endfor %}? waits for a person.</p>
+{% endif %}
+{% endblock %}
+""")
+
+
+def page(lesson, results, manual=pages.nothing_by_hand):
+    """The HTML of the class's page.
+
+    lesson: its autograder.page.Released. manual: student → what a person gave, as in autograder.page.marked.
+    """
+    results = [pages.marked(result, manual(result.student)) for result in results]
+    figures = table(results)
+    checks = figures["checks"]
+    return PAGE.render(
+        lesson=lesson, table=figures, HINTS=HINTS, markers={PASSED: "●", FAILED: "✖", pages.BY_HAND: "◆", NOT_GRADED: "■"},
+        judged=max((result.graded for result in results), default=""),
+        scales=sorted({str(result.judged_by["scale"]) for result in results if result.judged_by.get("scale")}),
+        waiting=sum(pages.waits(result) > 0 for result in results),
+        shown=[verdict for verdict in pages.LOOKS if verdict != pages.BY_HAND or any(check[verdict] for check in checks.values())],
+        pictures=_class_pictures(results, figures) if results else [],
+        training=list(_training_pictures(checks, lesson)), students=_students(results, manual))
+
+
+def _class_pictures(results, figures):
+    """[(picture, its text)]: the points, and the checks' verdicts if there are any."""
+    points = figures["points"]
+    yield _points_plot(results), (f"Bars: how many submissions have how many points from checks. Median {points['median']:g} of "
+                                  f"{points['of']:g}, least {points['least']:g}, greatest {points['greatest']:g}.")
+    if figures["checks"]:
+        rates = ", ".join(f"{name} {check['pass_rate']:.0%}" for name, check in figures["checks"].items())
+        yield _checks_plot(figures["checks"]), f"Stacked bars: verdicts by check. Passed by: {rates}. The table below has the counts."
+
+
+def _training_pictures(checks, lesson):
+    """(check, picture, its text) of each check that measured something."""
+    for name, check in checks.items():
+        if check["figures"]:
+            bounds = getattr(lesson.checks.get(name), "bounds", {})
+            medians = ", ".join(f"{figure} {statistics.median(value for value, *_ in measured):.4g}"
+                                for figure, measured in check["figures"].items())
+            yield name, _figures_plot(check["figures"], bounds), f"One mark a submission for each figure. Medians: {medians}."
+
+
+def _students(results, manual):
+    for result in results:
+        penalty = manual(result.student)[1]
+        yield {"name": result.student, "total": pages.total(result, penalty), "waits": pages.waits(result), "penalty": penalty,
+               "checks": {each.check: each for each in result.verdicts},
+               "questions": {each.question: each.points for each in result.by_hand}}
+
+
+def write(classroom, course, lesson, manual=pages.nothing_by_hand):
+    """Write the class's page and table. Returns (HTML path, CSV path). Raises LessonError for a lesson that isn't there."""
+    about, results = pages.released(course, lesson), classroom.load_all(lesson)
+    folder = classroom.root / "reports"
+    return (pages.write(folder / f"{lesson}.html", page(about, results, manual)),
+            pages.write(folder / f"{lesson}.csv", csv(results, manual)))

@@ -1,0 +1,160 @@
+"""What grading a submission gave, and where a class keeps it: one JSON file a submission, always whole.
+
+    <class>/results/<lesson>/<student>.json
+
+Everything else (gradebook, notebooks, feedback, report) is made from these, as often as one likes.
+"""
+
+import json
+import os
+import re
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from course_lib.verdict import NOT_GRADED
+
+GRADED = "graded"
+# What a student's id may be; it becomes the name of files and folders.
+STUDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
+
+
+@dataclass
+class Judged:
+    """The verdict on one check, as kept.
+
+    verdict, points, max_points, hint, detail, figures, seconds: as in course_lib.verdict.Verdict. memory: the most bytes
+    the submission held meanwhile. key: of the code that judged it; another key means that it has to be judged again.
+    seed: of its secret inputs, in hex, for whoever must repeat it.
+    """
+
+    check: str
+    verdict: str
+    points: float
+    max_points: float
+    hint: str = ""
+    detail: str = ""
+    figures: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    memory: int = 0
+    key: str = ""
+    seed: str = ""
+
+
+@dataclass
+class Question:
+    """A question in words. points: None until a person has given them. answered: whether anything was written."""
+
+    question: str
+    max_points: float
+    points: float | None = None
+    answered: bool = True
+
+
+@dataclass
+class Result:
+    """What grading gave for one submission.
+
+    verdicts: one Judged for each check, in the lesson's order. by_hand: one Question each. sources: {cell id: text} of the
+    cells that were taken from the submission. outputs: {cell id: outputs} of the re-run, each {"text": …},
+    {"error": …} or {"png": base64}. notes: sentences for the instructor. content: a hash of `sources`; what has the same
+    is the same submission. submitted: when it was handed in (ISO, UTC), if that is known. judged_by: scale, device,
+    sandbox ("bubblewrap" or "none"), versions, and the fingerprint of the class's secret. seconds: from first cell to
+    last verdict. cells_seconds: of the submission's own cells. memory: the most bytes it held.
+    """
+
+    student: str
+    lesson: str
+    verdicts: list
+    by_hand: list = field(default_factory=list)
+    sources: dict = field(default_factory=dict)
+    outputs: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+    content: str = ""
+    submitted: str | None = None
+    graded: str = ""
+    judged_by: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    cells_seconds: float = 0.0
+    memory: int = 0
+
+    @property
+    def status(self):
+        """GRADED, or NOT_GRADED when at least one check waits for a person."""
+        return NOT_GRADED if any(each.verdict == NOT_GRADED for each in self.verdicts) else GRADED
+
+    @property
+    def points(self):
+        """Of the checks; questions stand beside them."""
+        return sum(each.points for each in self.verdicts)
+
+    @property
+    def max_points(self):
+        return sum(each.max_points for each in self.verdicts)
+
+    def as_json(self):
+        return json.dumps(asdict(self), indent=1, ensure_ascii=True)
+
+    @classmethod
+    def from_json(cls, text):
+        """Raises ValueError for what isn't a Result."""
+        try:
+            fields = json.loads(text)
+            fields["verdicts"] = [Judged(**each) for each in fields["verdicts"]]
+            fields["by_hand"] = [Question(**each) for each in fields["by_hand"]]
+            return cls(**fields)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a result: {error}") from None
+
+    def summary(self):
+        """What `autograder grade --json` says of it."""
+        keep = ("check", "verdict", "points", "max_points", "hint")
+        return {"student": self.student, "lesson": self.lesson, "points": self.points, "max_points": self.max_points,
+                "status": self.status, "verdicts": [{name: getattr(each, name) for name in keep} for each in self.verdicts],
+                "by_hand": [asdict(each) for each in self.by_hand]}
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """A class: nbgrader's course folder, with `results/` and the secret beside its own folders."""
+
+    root: Path
+
+    @property
+    def secret(self):
+        """The class's 32 secret bytes, which seed its checks; made when first asked for, readable by the owner only."""
+        path = self.root / "grading.secret"
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+        except FileExistsError:
+            pass
+        made = bytes.fromhex(path.read_text().strip())
+        if len(made) < 32:
+            raise ValueError(f"{path} should hold 64 hexadecimal digits; restore it, or delete it to grade all anew")
+        return made
+
+    def path(self, lesson, student):
+        return self.root / "results" / lesson / f"{student}.json"
+
+    def load(self, lesson, student):
+        """The Result kept for a student, or None; a file that can't be read counts as none."""
+        try:
+            return Result.from_json(self.path(lesson, student).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def load_all(self, lesson):
+        """All Results of a lesson, by student."""
+        students = sorted(path.stem for path in (self.root / "results" / lesson).glob("*.json"))
+        return [result for student in students if (result := self.load(lesson, student))]
+
+    def save(self, result):
+        path = self.path(result.lesson, result.student)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(result.as_json())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)

@@ -1,0 +1,401 @@
+"""Runs submissions within walls: starts a box, asks it under a deadline, watches its memory, and ends all of it.
+
+    with Sandbox(sights, scale) as sandbox:
+        with sandbox.open() as box:
+            box.run_cell(source)
+            with box.check(): box.answer(frame)
+
+A Sandbox keeps one zygote (autograder/zygote.py), from which a box is forked in 0.05 s. With a GPU, or where the fork isn't
+to be had, bubblewrap starts the process itself, with the same arguments. Whatever goes wrong in a box ends it, raises
+BoxGone with the reason, and costs nobody else anything.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder import walls
+from autograder.box import ANSWER, GONE, HEADER, send
+from course_lib import wire
+from course_lib.scale import Scale
+
+READY_S = 60  # a cold start imports torch, on a busy machine
+
+
+class BoxGone(Exception):
+    """The box has ended, or was ended, before it answered. The message says why, for the instructor."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a submission may use. Seconds on the clock for one cell, one check, one that trains, and in all; bytes of memory;
+    processes and threads; bytes of one file."""
+
+    cell_s: float = 60
+    check_s: float = 60
+    train_s: float = 300
+    total_s: float = 1800
+    memory: int = 4 * 1024**3
+    processes: int = 64
+    file: int = 64 * 1024**2
+
+    @classmethod
+    def at(cls, scale):
+        """The limits for a scale; a training check may take ten times what it is made for."""
+        return cls(train_s=scale.pick(smoke=60, cpu=300, gpu=900))
+
+
+class Sandbox:
+    """Where boxes are opened. isolated: False runs submissions without walls (`--unsafe`), as this very user.
+
+    Raises walls.NoIsolation when walls are wanted and this machine can't build them.
+    """
+
+    def __init__(self, sights, scale=Scale.CPU, limits=None, isolated=True, warm=True):
+        self.sights, self.limits, self.isolated = sights, limits or Limits.at(scale), isolated
+        self._environment = walls.environment(sights, scale)
+        self._warm = warm and isolated and not sights.gpu
+        self._folder = self._zygote = None
+        # Boxes of two judges must not share a user, or one's fork bomb would starve the other.
+        self._uid = 20_000 + os.getpid() % 40_000 if isolated and not walls.user_namespace() else None
+        if isolated:
+            self._bubblewrap = walls.bubblewrap()
+
+    def __enter__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="grading-")
+        walls.prepare(Path(self._folder.name), self._uid or os.getuid())
+        if self.isolated:
+            walls.probe(self.sights)
+        return self
+
+    def __exit__(self, *_):
+        if self._zygote:
+            self._zygote[0].kill()
+            self._zygote[0].wait()
+            self._zygote[1].close()
+            self._zygote = None
+        self._folder.cleanup()
+
+    def open(self):
+        """A fresh Box. Raises BoxGone when it can't be started."""
+        return Box(self)
+
+    def settings(self):
+        """What a box is told on its way in; see autograder.box.harden."""
+        limits = self.limits
+        # CUDA reserves far more address space than it uses: there only the watch on resident memory counts.
+        data = {} if self.sights.gpu else {"DATA": limits.memory}
+        return {"uid": self._uid, "user_namespace": walls.user_namespace(), "isolated": self.isolated,
+                "environment": self._environment if self.isolated else {},
+                "folder": walls.HOME if self.isolated else self._folder.name,
+                "tmpfs": [place for place, _ in walls.TMPFS] if self.isolated else [],
+                "rlimits": data | {"NPROC": limits.processes, "FSIZE": limits.file, "CPU": int(limits.total_s), "CORE": 0,
+                                   "NOFILE": 512, "MEMLOCK": 0, "MSGQUEUE": 0}}
+
+    def bwrap(self, *arguments):
+        return [self._bubblewrap, *walls.arguments(self.sights, Path(self._folder.name)), *arguments]
+
+    def fork(self, channel, process):
+        """Have the zygote fork into the walls of `process` (a pidfd). Raises BoxGone."""
+        for attempt in range(2):
+            requests = self._zygote_socket()
+            try:
+                socket.send_fds(requests, [json.dumps(self.settings()).encode()], [channel, process])
+                said = _line(requests, READY_S)
+            except OSError:
+                said = ""
+            if said == "ok":
+                return
+            self._zygote[0].kill()
+            self._zygote[0].wait()
+            self._zygote = None
+        raise BoxGone(f"no process could be forked into the walls: {said}")
+
+    def _zygote_socket(self):
+        if self._zygote and self._zygote[0].poll() is None:
+            return self._zygote[1]
+        mine, its = socket.socketpair()
+        with its:
+            home = Path(self._folder.name) / "zygote"
+            home.mkdir(exist_ok=True)
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "autograder.zygote", str(its.fileno())], pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+                # What it imports writes caches; in the walls these places are the submission's own.
+                env=self._environment | {"HOME": str(home), "TMPDIR": str(home), "IPYTHONDIR": str(home), "MPLCONFIGDIR": str(home)})
+        self._zygote = process, mine
+        if _line(mine, READY_S) != "ready":
+            raise BoxGone("the process that boxes are forked from didn't start; `python -m autograder.zygote` says why")
+        return mine
+
+
+class Box:
+    """One submission's process, and all that it starts. Used as a context; leaving it ends everything inside.
+
+    memory: the most bytes held inside so far.
+    """
+
+    def __init__(self, sandbox):
+        self.sandbox, self.memory = sandbox, 0
+        self._over = time.monotonic() + sandbox.limits.total_s
+        self._reason, self._ended = "", threading.Event()
+        self._channel, its = socket.socketpair()
+        try:
+            with its:
+                if sandbox._warm:
+                    self._enter_warm(its)
+                else:
+                    self._enter_cold(its)
+        except BaseException:
+            self.end()
+            raise
+        self._watch = threading.Thread(target=self._watch_memory, daemon=True)
+        self._watch.start()
+
+    def _enter_warm(self, its):
+        inside, told = os.pipe()
+        self._process = subprocess.Popen(
+            self.sandbox.bwrap("--info-fd", str(told), "/bin/sh", "-c", "echo; exec cat"), pass_fds=[told], env={}, cwd="/",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        os.close(told)
+        with os.fdopen(inside) as info:
+            # It tells before the walls stand; the sleeper's first byte comes when they do.
+            if not self._process.stdout.read(1):
+                raise BoxGone("bubblewrap could not build the walls")
+            self._init = json.load(info)["child-pid"]
+        process = os.pidfd_open(self._init)
+        try:
+            self.sandbox.fork(its.fileno(), process)
+        finally:
+            os.close(process)
+
+    def _enter_cold(self, its):
+        settings = self.sandbox.settings()
+        run = [sys.executable, "-I"]
+        if self.sandbox.isolated:
+            inside, told = os.pipe()
+            command = self.sandbox.bwrap("--info-fd", str(told), "--chdir", "/", *run, walls.INSIDE_BOX)
+        else:
+            inside, told, command = None, None, [*run, str(walls.BOX)]
+        passed = [its.fileno()] + ([told] if told is not None else [])
+        self._process = subprocess.Popen([*command, json.dumps(settings), str(its.fileno())], pass_fds=passed,
+                                         env=self.sandbox._environment, cwd="/", stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self._init = self._process.pid
+        if told is not None:
+            os.close(told)
+            with os.fdopen(inside) as info:
+                self._init = json.load(info)["child-pid"]
+        with open(f"/proc/{self._process.pid}/oom_score_adj", "w") as file:
+            file.write("1000")
+        its.close()
+        self._receive(READY_S)
+
+    # --- asking ---
+
+    def run_cell(self, source):
+        """Run a cell. Returns (outputs, error): a list of {"text": str} and {"png": uint8 tensor}, and None or a dict of
+        strings as course_lib.worker describes errors."""
+        self._send({"do": "cell", "source": source})
+        answer = self._value(self._receive(self.sandbox.limits.cell_s))
+        outputs, error = answer.get("outputs"), answer.get("error")
+        if not isinstance(outputs, list) or not (error is None or isinstance(error, dict)):
+            raise self._broken()
+        return outputs, error and {str(key): str(value) for key, value in error.items()}
+
+    @contextmanager
+    def check(self):
+        """A fork of what the cells have made, which the calls of one check run in."""
+        self._send({"do": "check"})
+        yield
+        if not self.gone:
+            self._send({"do": "done"})
+            if self._receive(self.sandbox.limits.check_s, expected=GONE)[0] != GONE:
+                raise self._broken()
+
+    def answer(self, frame, until):
+        """The answer, before time.monotonic() is `until`, to one request of a Student, both as frames."""
+        self._transmit(frame)
+        return self._receive(until - time.monotonic())[1]
+
+    def _send(self, request):
+        self._transmit(wire.encode(request))
+
+    def _transmit(self, frame):
+        if self.gone:
+            raise BoxGone(self._reason)
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._channel, selectors.EVENT_READ)
+            if waiting.select(0):
+                raise self._gone() if self._hung_up() else self._broken()
+        try:
+            self._channel.settimeout(self.sandbox.limits.check_s)
+            send(self._channel, b"R", frame)
+        except OSError:
+            raise self._gone() from None
+
+    def _hung_up(self):
+        try:
+            return not self._channel.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
+
+    def _receive(self, seconds, expected=ANSWER):
+        deadline = min(time.monotonic() + seconds, self._over)
+        kind, length = HEADER.unpack(self._bytes(HEADER.size, deadline))
+        if kind not in (ANSWER, GONE) or length > wire.LIMITS.tree_bytes + wire.LIMITS.tensor_bytes + 2**20:
+            raise self._broken()
+        payload = self._bytes(length, deadline)
+        if kind == GONE != expected:
+            status = self._value((kind, payload)).get("signal")
+            ended = f"by signal {status}" if isinstance(status, int) and status else "by itself"
+            raise self._lost(f"the code ended its own process ({ended})")
+        return kind, payload
+
+    def _bytes(self, size, deadline):
+        received = bytearray()
+        while len(received) < size:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._lost("it ran out of its time" if deadline < self._over else
+                                 f"the whole submission took longer than {self.sandbox.limits.total_s:g} s")
+            self._channel.settimeout(left)
+            try:
+                part = self._channel.recv(min(size - len(received), 1 << 20))
+            except TimeoutError:
+                continue
+            except OSError:
+                part = b""
+            if not part:
+                raise self._gone()
+            received += part
+        return bytes(received)
+
+    def _value(self, message):
+        try:
+            value = wire.decode(message[1])
+        except wire.WireError:
+            raise self._broken() from None
+        if not isinstance(value, dict):
+            raise self._broken()
+        return value
+
+    def _broken(self):
+        return self._lost("the process that runs it doesn't keep to the protocol: it speaks unasked, or in another form")
+
+    def _gone(self):
+        return self._lost("the code ended its own process")
+
+    @property
+    def gone(self):
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    def _lost(self, reason):
+        """The BoxGone to raise: the box is ended, and the first reason holds."""
+        self._reason = self._reason or reason
+        self.end()
+        return BoxGone(self._reason)
+
+    # --- watching and ending ---
+
+    def _watch_memory(self):
+        limits = self.sandbox.limits
+        while not self._ended.wait(0.1):
+            inside = self._look()
+            if len(inside) > limits.processes + 8:
+                self._reason = self._reason or f"it started more than {limits.processes} processes"
+            elif self.memory > limits.memory and sum(map(_own_share, inside)) > limits.memory:
+                self._reason = self._reason or f"it used more than {limits.memory / 1024**3:g} GB of memory"
+            else:
+                continue
+            return self._kill()
+
+    def _look(self):
+        """The processes inside; what they hold counts for `memory`."""
+        inside = _inside(_link(f"/proc/{self._init}/ns/pid")) if self.sandbox.isolated else [self._init]
+        self.memory = max(self.memory, sum(map(_held, inside)))
+        return inside
+
+    def _kill(self):
+        try:
+            os.kill(self._init, signal.SIGKILL)  # the first process of the namespace takes all others along
+        except ProcessLookupError:
+            pass
+        if not self.sandbox.isolated:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def end(self):
+        """End everything inside, and wait until it is gone."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        if hasattr(self, "_init"):
+            self._look()
+            self._kill()
+        if hasattr(self, "_process"):
+            self._process.kill()
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream:
+                    stream.close()
+        self._channel.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+def _line(channel, seconds):
+    channel.settimeout(seconds)
+    received = b""
+    while not received.endswith(b"\n"):
+        part = channel.recv(4096)
+        if not part:
+            break
+        received += part
+    return received.decode("utf-8", "replace").strip()
+
+
+def _inside(namespace):
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _link(f"/proc/{name}/ns/pid") == namespace]
+
+
+def _link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def _held(pid):
+    """Bytes of a process that aren't a file's: what it shares with its parent after a fork is counted for both."""
+    return _sum_of(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:"))
+
+
+def _own_share(pid):
+    """The same with what is shared divided among those that share it; dearer to find out."""
+    return _sum_of(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+
+
+def _sum_of(path, names):
+    try:
+        with open(path) as file:
+            return sum(int(line.split()[1]) * 1024 for line in file if line.startswith(names))
+    except (OSError, ValueError):
+        return 0
