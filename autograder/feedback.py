@@ -22,12 +22,11 @@ from autograder.build import LessonError
 # The base64 of all pictures on a page, and the pixels of one: a small file can unpack to very many.
 PICTURES_CHARACTERS, PIXELS = 16 * 1024**2, 16_000_000
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-# What nbgrader's release reads beside a page, and what each may be.
-TIMESTAMP, SUBMISSION_SECRET = re.compile(r"[ -~]{1,100}"), re.compile(r"[!-~]{16,200}")
+SECRET = "submission_secret.txt"
 
 PAGE = pages.template("""\
 {% extends "layout" %}
-{% from "parts" import inline, verdict_word %}
+{% from "parts" import inline, word %}
 {% block title %}{{ lesson.title }}: feedback for {{ result.student }}{% endblock %}
 {% block style %}
 .points td { padding-left: 0 } .points tr:last-child td { font-weight: 700; border-bottom: 0 }
@@ -48,36 +47,50 @@ details { margin: .6rem 0 }
 {%- if result.graded %} · judged {{ result.graded|moment }}{% endif %}
 {%- if result.judged_by.get("scale") %}, at the scale “{{ result.judged_by.get("scale") }}”{% endif %}</p>
 <p class="summary">
-{%- if not result.verdicts %}No check of this lesson was judged.
-{%- elif passed|length == result.verdicts|length %}{{ "The check passes." if passed|length == 1 else "All " ~ passed|length ~ " checks pass." }}
-{%- else %}{{ passed|length }} of {{ result.verdicts|length }} checks pass
-{%- if next %}; next: <a href="#check-{{ result.verdicts.index(next) + 1 }}">{{ next.check }}</a>{% else %}.{% endif %}
-{%- endif %}
-{%- if waiting %} {% if next %}· {% endif %}{{ waiting }} {{ "part waits" if waiting == 1 else "parts wait" }} for your instructor.{% endif %}</p>
+{% if passed < result.verdicts|length %}
+{{ passed }} of {{ result.verdicts|length }} checks pass
+{%- if next %}; next: <a href="#check-{{ result.verdicts.index(next) + 1 }}">{{ next.check }}</a>{% endif %}.
+{% elif passed %}
+{{ "The check passes" if passed == 1 else "All %d checks pass"|format(passed) }}.
+{% else %}
+No check was judged.
+{% endif %}
+{% if result.waiting %}
+{{ result.waiting }} {{ "part waits" if result.waiting == 1 else "parts wait" }} for your instructor.
+{% endif %}
+</p>
 <table class="points">
 <tbody>
 <tr><td>Checks</td><td class="number">{{ result.points|number }} of {{ result.max_points|points }}</td></tr>
 {% if result.by_hand %}
 <tr><td>Questions, graded by a person</td><td class="number">
-{%- if answers_waiting == result.by_hand|length %}not yet, {% else %}{{ question_points|number }} {% if answers_waiting %}so far, {% endif %}{% endif %}of
- {{ result.by_hand|sum(attribute="max_points")|points }}</td></tr>
+{% if answers_waiting < result.by_hand|length %}
+{{ result.question_points|number }}{{ " so far," if answers_waiting else "" }}
+{% else %}
+not yet,
 {% endif %}
-{% if late_penalty %}
-<tr><td>Handed in late</td><td class="number">−{{ late_penalty|points }}</td></tr>
+of {{ result.by_hand|sum(attribute="max_points")|points }}</td></tr>
 {% endif %}
-<tr><td>Total{% if waiting %} so far{% endif %}</td><td class="number">{{ total|number }} of {{ max_total|points }}</td></tr>
+{% if result.late_penalty %}
+<tr><td>Handed in late</td><td class="number">−{{ result.late_penalty|points }}</td></tr>
+{% endif %}
+<tr><td>Total{{ " so far" if result.waiting else "" }}</td>
+<td class="number">{{ result.total|number }} of {{ result.max_total|points }}</td></tr>
 </tbody>
 </table>
 
 <h2>Checks</h2>
 {% for each in result.verdicts %}
-<section class="card {{ each.verdict|replace(" ", "-") }}" id="check-{{ loop.index }}">
-<div class="head"><h3>{{ verdict_word(each.verdict) }}: {{ inline(lesson.check_title(each.check)) }}</h3>
+<section class="card {{ each.verdict|dashed }}" id="check-{{ loop.index }}">
+<div class="head"><h3>{{ word(each.verdict) }}: {{ inline(lesson.check_title(each.check)) }}</h3>
 <span class="quiet"><code>{{ each.check }}</code> · {{ each.points|number }} of {{ each.max_points|points }}</span></div>
 {% if each.verdict == FAILED %}
 <p class="hint">{{ inline(each.hint) }}</p>
 {% if each.detail %}
 <p class="quiet">{{ inline(each.detail) }}</p>
+{% endif %}
+{% if each.points %}
+<p class="quiet">Your instructor has given the points all the same.</p>
 {% endif %}
 {% elif each.verdict != PASSED %}
 <p class="hint">{{ inline(each.hint.split("\\n")[0]) }}</p>
@@ -85,9 +98,13 @@ details { margin: .6rem 0 }
    else "This costs you nothing yet: your instructor will look at it and give the points." }}</p>
 {% endif %}
 {% if each.figures %}
-<p class="quiet">Measured: {% for name, value in each.figures.items() %}{{ name }} {{ value|figure }}{{ "" if loop.last else ", " }}{% endfor %}</p>
+<p class="quiet">Measured:
+{% for name, value in each.figures.items() %}
+{{ name }} {{ value|figure }}{{ "" if loop.last else "," }}
+{% endfor %}
+</p>
 {% endif %}
-{{ given(comments.get("check-" ~ each.check)) }}
+{{ given(result.comments.get("check-" ~ each.check)) }}
 </section>
 {% endfor %}
 
@@ -95,17 +112,20 @@ details { margin: .6rem 0 }
 <h2>Questions in your own words</h2>
 {% for each in result.by_hand %}
 {% set id = "answer-" ~ each.question %}
-<section class="card {{ NOT_GRADED|replace(" ", "-") if each.points is none else BY_HAND|replace(" ", "-") }}">
+<section class="card {{ (NOT_GRADED if each.points is none else BY_HAND)|dashed }}">
 <div class="head"><h3>{{ lesson.headings.get(id, each.question) }}</h3>
-<span class="quiet"><code>{{ each.question }}</code> · {% if each.points is none %}waits for a person, {{ each.max_points|points }}
-{%- else %}{{ each.points|number }} of {{ each.max_points|points }}{% endif %}</span></div>
+<span class="quiet"><code>{{ each.question }}</code> ·
+{% if each.points is none %}waits for a person, {{ each.max_points|points }}
+{% else %}{{ each.points|number }} of {{ each.max_points|points }}
+{% endif %}
+</span></div>
 {% if each.answered and result.sources.get(id) %}
 <p class="quiet">Your answer:</p>
 <div class="prose">{{ result.sources[id] }}</div>
 {% else %}
 <p class="quiet">You left this one open.</p>
 {% endif %}
-{{ given(comments.get(each.question)) }}
+{{ given(result.comments.get(each.question)) }}
 </section>
 {% endfor %}
 {% endif %}
@@ -123,7 +143,8 @@ details { margin: .6rem 0 }
 {{ given(cell.comment) }}
 {% for kind, output in cell.outputs %}
 {% if kind == "picture" %}
-<img src="data:image/png;base64,{{ output }}" alt="Output {{ loop.index }} of {{ loop.length }} of the cell under “{{ cell.heading }}”, a picture">
+<img src="data:image/png;base64,{{ output }}"
+ alt="Output {{ loop.index }} of {{ loop.length }} of the cell under “{{ cell.heading }}”: a picture">
 {% else %}
 {% if kind == "error" %}
 <p>The cell stopped here:</p>
@@ -138,25 +159,20 @@ details { margin: .6rem 0 }
 """)
 
 
-def page(result, lesson, manual=({}, 0.0)):
+def page(result, lesson, manual=None):
     """The HTML of one learner's page.
 
-    lesson: the autograder.page.Released of result.lesson. manual: what a person gave, as in autograder.page.marked: grade
-    ids are `check-<name>` for a check, the name for a question or for a cell of code.
+    lesson: the autograder.page.Released of result.lesson. manual: what a person gave, an autograder.gradebook.Total.
     """
-    given, late_penalty = manual
-    comments = {name: comment for name, (_, comment) in given.items()}
     result = pages.marked(result, manual)
     return PAGE.render(
-        result=result, lesson=lesson, late_penalty=late_penalty, comments=comments,
-        passed=[each for each in result.verdicts if each.verdict == PASSED],
+        result=result, lesson=lesson, cells=_cells(result, lesson),
+        passed=sum(each.verdict == PASSED for each in result.verdicts),
         next=next((each for each in result.verdicts if each.verdict == FAILED), None),
-        waiting=pages.waits(result), answers_waiting=sum(each.points is None for each in result.by_hand),
-        question_points=pages.question_points(result), total=pages.total(result, late_penalty), max_total=pages.max_total(result),
-        cells=_cells(result, lesson, comments))
+        answers_waiting=sum(each.points is None for each in result.by_hand))
 
 
-def _cells(result, lesson, comments):
+def _cells(result, lesson):
     """The cells to show, in the lesson's order: the learner's code, and whatever else of the lesson showed something."""
     found, room = [], PICTURES_CHARACTERS
     for cell_id in dict.fromkeys([*lesson.headings, *result.sources]):
@@ -166,7 +182,7 @@ def _cells(result, lesson, comments):
         for kept in result.outputs.get(cell_id, ()):
             outputs.append(_output(kept, room))
             room -= len(outputs[-1][1]) if outputs[-1][0] == "picture" else 0
-        source, comment = result.sources.get(cell_id), comments.get(name)
+        source, comment = result.sources.get(cell_id), result.comments.get(name)
         if source is not None or outputs or comment:
             found.append({"name": name, "heading": lesson.headings.get(cell_id, name), "source": source,
                           "outputs": outputs, "comment": comment})
@@ -183,7 +199,7 @@ def _output(kept, room):
 
 
 def png(encoded, room=PICTURES_CHARACTERS):
-    """The base64 of a PNG, encoded anew; None for what isn't a PNG, has too many pixels, or is over `room` characters."""
+    """The base64 of a PNG, encoded anew; None for what isn't a PNG, has too many pixels, or is longer than `room`."""
     if not isinstance(encoded, str) or len(encoded) > room:
         return None
     try:
@@ -197,37 +213,35 @@ def png(encoded, room=PICTURES_CHARACTERS):
 
 # --- Where nbgrader looks for it ---
 
-def write_all(classroom, course, lesson, students=None, manual=pages.nothing_by_hand):
+def write_all(classroom, course, lesson, students=None):
     """Write the pages of `students`, or of all whose submissions were graded. Returns their paths.
 
-    manual: student → what a person gave (see `page`). Raises LessonError for a student without a result.
+    Raises LessonError for a student without a result.
     """
     results = {result.student: result for result in classroom.load_all(lesson)}
     missing = [student for student in students or () if student not in results]
     if missing:
         raise LessonError(f"{lesson}: there is no result of {student!r}; `autograder grade {lesson}` makes one"
                           for student in missing)
-    about, written = pages.released(course, lesson), []
+    about, manual, written = pages.released(course, lesson), pages.manual_of(classroom, lesson, students), []
     for student in students or results:
         folder = classroom.root / "feedback" / student / lesson
-        _address(folder, classroom.root / "submitted" / student / lesson, results[student])
-        written.append(pages.write(folder / f"{lesson}.html", page(results[student], about, manual(student))))
+        _address(folder, results[student], _line_in(classroom.root / "submitted" / student / lesson / SECRET))
+        written.append(pages.write(folder / f"{lesson}.html", page(results[student], about, manual.get(student))))
     return written
 
 
-def _address(folder, submitted, result):
+def _address(folder, result, secret):
     """Write the two files that `nbgrader release_feedback` reads beside a page.
 
     A submission that didn't come through nbgrader's exchange has no secret, and its learner nowhere to fetch the page.
     It gets one all the same, since the release would stop there and leave the others without theirs.
     """
-    for name, pattern, otherwise in (("timestamp.txt", TIMESTAMP, result.submitted or result.graded or "unknown"),
-                                     ("submission_secret.txt", SUBMISSION_SECRET, secrets.token_hex(64))):
-        handed_in = _line_in(submitted / name)
-        if pattern.fullmatch(handed_in):
-            pages.write(folder / name, handed_in)
-        elif not (folder / name).is_file():
-            pages.write(folder / name, otherwise)
+    pages.write(folder / "timestamp.txt", result.submitted or result.graded)
+    if re.fullmatch("[!-~]{16,200}", secret):
+        pages.write(folder / SECRET, secret)
+    elif not (folder / SECRET).is_file():
+        pages.write(folder / SECRET, secrets.token_hex(64))
 
 
 def _line_in(path):

@@ -1,11 +1,15 @@
 """The gate that every check passes: the reference gets full points, the stub none, every known wrong answer fails with its
 own hint, and every other right answer passes; in the notebook (public draw, recorded reference) and in grading (secret
-draw, the reference beside it).
+draw, the reference beside it, the answer in the sandbox where there is one to be had).
 """
 
+import ast
+import contextlib
 import json
 import os
 from dataclasses import dataclass
+
+import nbformat
 
 from course_lib.check import checks_of, judge, judge_locally
 from course_lib.draw import Draw
@@ -15,6 +19,13 @@ from course_lib.verdict import FAILED, PASSED
 from course_lib.worker import Worker
 
 from autograder import answers, calibrate, record
+from autograder.build import Course
+from autograder.judge import Judge
+from autograder.sandbox import Sandbox
+from autograder.splice import Spliced
+from autograder.walls import NoIsolation, Sights
+
+REFERENCE, STUB = "the reference", "the stub"
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,8 @@ def trials(lesson):
     stub = lambda: answers.stub_namespace(lesson)
     wrong, right = answers.wrong_answers(lesson), answers.alternative_answers(lesson)
     for name in checks_of(lesson):
-        yield Trial(name, "the reference", True, None, reference)
-        yield Trial(name, "the stub", False, None, stub)
+        yield Trial(name, REFERENCE, True, None, reference)
+        yield Trial(name, STUB, False, None, stub)
         for answer in wrong:
             if answer.check == name:
                 yield Trial(name, answer.label, False, answer.hint, answer.make_namespace, answer)
@@ -62,13 +73,25 @@ def judge_in_notebook(lesson, trial, scale):
     return judge_locally(lesson, trial.check, trial.make_namespace(), scale=scale)
 
 
-def judge_in_grading(lesson, trial, scale, secret=None):
-    """The verdict on a secret draw against the reference itself."""
-    check, secret = checks_of(lesson)[trial.check], secret or os.urandom(32)
-    make_draw = lambda: Draw(secret + trial.check.encode(), scale, secret=True)
+def judge_in_grading(lesson, trial, scale, sandbox=None):
+    """The verdict on a secret draw against the reference itself; the answer runs in the open `sandbox`, if one is given."""
+    if sandbox:
+        return _judge_in_sandbox(lesson, trial, scale, sandbox)
+    check, secret = checks_of(lesson)[trial.check], os.urandom(32)
+    make_draw = lambda: Draw(secret, scale, secret=True)
     reference = Student(Worker(answers.reference_namespace(lesson)).handle)
     return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
                  lambda: record.known_mistakes(check, make_draw))
+
+
+def _judge_in_sandbox(lesson, trial, scale, sandbox):
+    """The verdict that a hand-in with this answer gets: it stands below the reference's own in the last exercise's cell."""
+    released = nbformat.read(Course().released(lesson), as_version=4)
+    sources = {} if trial.label == STUB else {f"solution-{name}": source for name, source in answers.reference_cells(lesson, setup=False)}
+    if trial.answer:
+        *_, last = sources
+        sources[last] += "\n\n" + "\n\n".join(map(ast.unparse, trial.answer.statements))
+    return Judge(lesson, released, sandbox, scale, os.urandom(32)).verdict(Spliced(sources), trial.check)
 
 
 def run(lesson, scale, only=None, progress=iter):
@@ -79,17 +102,30 @@ def run(lesson, scale, only=None, progress=iter):
     """
     tried = [trial for trial in trials(lesson) if not only or trial.check in only]
     problems, done = [], recorded(lesson, scale)
-    for trial in progress(tried):
-        for judged in (judge_in_notebook, judge_in_grading):
-            name = _name(lesson, trial, judged, scale)
-            if name not in done:
-                done[name] = trial.problem(judged(lesson, trial, scale))
-                if scale is not Scale.SMOKE and _trains(lesson, trial):
-                    with _record_path(lesson, scale).open("a") as file:
-                        file.write(json.dumps({"trial": name, "problem": done[name]}, ensure_ascii=False) + "\n")
-            if done[name]:
-                problems.append(f"{judged.__name__}: {done[name]}")
+    with any_sandbox(lesson, scale) as sandbox:
+        for trial in progress(tried):
+            for judged, more in ((judge_in_notebook, ()), (judge_in_grading, (sandbox,))):
+                name = _name(lesson, trial, judged, scale)
+                if name not in done:
+                    done[name] = trial.problem(judged(lesson, trial, scale, *more))
+                    if scale is not Scale.SMOKE and _trains(lesson, trial):
+                        with _record_path(lesson, scale).open("a") as file:
+                            file.write(json.dumps({"trial": name, "problem": done[name]}, ensure_ascii=False) + "\n")
+                if done[name]:
+                    problems.append(f"{judged.__name__}: {done[name]}")
     return len(tried), problems
+
+
+@contextlib.contextmanager
+def any_sandbox(lesson, scale):
+    """An open Sandbox for `lesson`, or None where this machine can't wall anything in."""
+    course = Course()
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(Sandbox(Sights(course.root / "course_lib", course.released(lesson).parent), scale))
+        except NoIsolation:
+            made = None
+        yield made
 
 
 def recorded(lesson, scale):

@@ -18,7 +18,6 @@ LessonError says who it is. Who wants a whole run to itself holds `writing` arou
 import contextlib
 import fcntl
 import functools
-import html
 import json
 import os
 import re
@@ -44,14 +43,16 @@ from sqlalchemy import URL, NullPool, create_engine, or_, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config.loader import ConfigFileNotFound
 
 from autograder import build
 from autograder.build import LessonError
+from autograder.nbgrader_plugin import PATIENCE
 from autograder.results import STUDENT
+from autograder.splice import fill
 from course_lib import card
 from course_lib.verdict import NOT_GRADED, PASSED, Verdict
 
-PATIENCE = 120
 KEPT = 20
 _held = ContextVar("the locks that this thread holds", default=frozenset())
 
@@ -114,9 +115,7 @@ def _has(classroom, lesson):
 
 def _generate_assignment(classroom, lesson):
     config, database = _config(classroom), _database(classroom)
-    url = URL.create("sqlite", database=str(database.resolve()), query={"timeout": str(PATIENCE)})
-    coursedir = CourseDirectory(config=config, root=str(classroom.root.resolve()), assignment_id=lesson,
-                                db_url=url.render_as_string())
+    coursedir = CourseDirectory(config=config, root=str(classroom.root.resolve()), assignment_id=lesson)
     converter = GenerateAssignment(coursedir=coursedir, config=config)
     converter.force = True
     with _alembic_on_path():
@@ -146,7 +145,7 @@ def _config(classroom):
     """What the class's nbgrader_config.py configures. Raises LessonError where it can't be read."""
     try:
         return PyFileConfigLoader("nbgrader_config.py", path=str(classroom.root)).load_config()
-    except FileNotFoundError:
+    except ConfigFileNotFound:
         return Config()
     except Exception as error:
         raise LessonError(f"{classroom.root / 'nbgrader_config.py'}: {type(error).__name__}: {error}") from None
@@ -197,8 +196,7 @@ def _database(classroom):
 def _engine(path):
     # One for each gradebook, for its compiled statements; no connection outlives its session. The driver's own BEGIN,
     # which comes only before the first change, is switched off.
-    return create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool,
-                         connect_args={"timeout": PATIENCE, "isolation_level": None})
+    return create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"isolation_level": None})
 
 
 @contextlib.contextmanager
@@ -253,7 +251,6 @@ def write(classroom, result, released):
     if not STUDENT.fullmatch(result.student):
         raise LessonError(f"{result.student!r} can't be a student's id: letters, digits and . _ @ + - only, at most 80, and "
                           "a letter or digit first")
-    from autograder.splice import fill
     notebook = _with_verdicts(fill(released, result.sources, result.outputs), result)
     late = _late_penalties(classroom)
     with writing(classroom):
@@ -336,13 +333,19 @@ def _sentences(result):
     """{grade id: what its automatic comment says}"""
     said = {f"check-{each.check}": f"`{each.check}`: {each.hint}" for each in result.verdicts if each.verdict != PASSED}
     said |= {each.question: "No response." for each in result.by_hand if not each.answered}
-    # nbgrader's feedback takes a comment for Markdown with HTML in it, and a hint may quote the submission.
-    return {name: html.escape(card.printable(text), quote=False) for name, text in said.items()}
+    return {name: _inert(text) for name, text in said.items()}
+
+
+def _inert(text):
+    """`text` for a comment. A hint may quote the submission, and nbgrader's feedback takes comments for Markdown, with HTML
+    and links of any kind in it. A space without width after what opens those leaves text, in formgrader's box too."""
+    return re.sub(r"<|\](?=[(\[:])", "\\g<0>\u200b", card.printable(text))
 
 
 def _late_penalties(classroom):
+    config = _config(classroom)
     try:
-        late = AssignLatePenalties(config=_config(classroom))
+        late = AssignLatePenalties(config=config)
         late.init_plugin()
     except Exception as error:
         raise LessonError(f"{classroom.root / 'nbgrader_config.py'}: the late penalty: {error}") from None

@@ -67,6 +67,14 @@ class Judge:
             graded=datetime.now(timezone.utc).isoformat(timespec="seconds"), judged_by=self._judged_by(),
             seconds=round(time.perf_counter() - start, 3), cells_seconds=round(run.cells_seconds, 3), memory=run.memory)
 
+    def verdict(self, spliced, check, student=""):
+        """The Verdict on one check alone, whatever it builds on."""
+        run, seed = _Run(self, spliced), self.seed(student, check, spliced.content)
+        try:
+            return run.judge(checks_of(self.lesson)[check], lambda: Draw(seed, self.scale, secret=True))
+        finally:
+            run.end()
+
     def not_graded(self, student, reason, notes=()):
         """The Result for a hand-in that can't be judged at all."""
         verdicts = [Judged(name, NOT_GRADED, 0, check.points, reason, key=self.keys.get(name, ""))

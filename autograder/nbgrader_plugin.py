@@ -29,7 +29,7 @@ from nbgrader.converters import Autograde, BaseConverter, NbGraderException
 from sqlalchemy import Engine, event
 
 COMMAND = [sys.executable, "-m", "autograder.cli", "grade"]
-PATIENCE = 120
+PATIENCE = 120  # seconds, for the gradebook's lock
 
 
 def install(c):
@@ -44,10 +44,10 @@ def install(c):
 
 @event.listens_for(Engine, "connect")
 def _be_patient(connection, record):
-    # nbgrader gives up after 5 s where another program holds the gradebook's lock. A `timeout` in its db_url would do,
-    # but `nbgrader db upgrade` takes that for a part of the file's name.
+    # Left to itself, nbgrader gives up after 5 s when another program holds the gradebook's lock. A `timeout` in its db_url
+    # would do as well, but `nbgrader db upgrade` takes that for a part of the file's name.
     if isinstance(connection, sqlite3.Connection):
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+        connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
 
 
 def _in_server():

@@ -6,7 +6,7 @@ characters go, and the page's own policy lets no script, frame, form or address 
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 import jinja2
@@ -16,6 +16,7 @@ from course_lib.style import PURPLE
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED
 
 from autograder.build import LessonError
+from autograder.results import Result
 
 BY_HAND = "by hand"  # not graded by the judge, and then by a person
 LOOKS = {**card.LOOKS, BY_HAND: ("✎", "By hand", PURPLE), NOT_GRADED: card.NOT_GRADED_LOOK}
@@ -25,8 +26,11 @@ LOOKS = {**card.LOOKS, BY_HAND: ("✎", "By hand", PURPLE), NOT_GRADED: card.NOT
 
 @dataclass(frozen=True)
 class Released:
-    """What pages say of a lesson. checks: {name: Check}. headings: {cell id: the heading it stands under}, in the lesson's
-    order. grade_ids: {cell id: nbgrader's name for it}, of the cells that nbgrader knows."""
+    """What pages say of a lesson.
+
+    checks: {name: Check}. headings: {cell id: the heading it stands under}, in the lesson's order. grade_ids: {cell id:
+    nbgrader's name for it}, of the cells that nbgrader knows.
+    """
 
     title: str
     checks: dict
@@ -56,50 +60,62 @@ def released(course, lesson):
 
 # --- Points, with what a person gave ---
 
-def nothing_by_hand(student):
-    """What a person gave, where nobody has given anything: in place of autograder.gradebook.manual."""
-    return {}, 0.0
+@dataclass
+class Marked(Result):
+    """A Result with a person's points in place of the judge's.
 
-
-def marked(result, manual):
-    """The Result with a person's points in place of the judge's, where a person gave some.
-
-    manual: ({grade id: (points or None, comment or "")}, late penalty in points), as autograder.gradebook.manual gives it.
-    A check that was not graded and has points now has the verdict BY_HAND.
+    comments: {grade id: what the person wrote}. late_penalty: in points. changed: whether a person must look again at what
+    they gave points for.
     """
-    given, _ = manual
 
-    def points_of(grade_id, otherwise):
-        points = given.get(grade_id, (None, ""))[0]
-        return otherwise if points is None else points
+    comments: dict = field(default_factory=dict)
+    late_penalty: float = 0.0
+    changed: bool = False
 
-    def settled(judged):
-        points = points_of(f"check-{judged.check}", None)
-        if points is None:
-            return judged
-        return replace(judged, points=points, verdict=BY_HAND if judged.verdict == NOT_GRADED else judged.verdict)
+    @property
+    def question_points(self):
+        """What a person has given for the questions so far."""
+        return sum(each.points or 0 for each in self.by_hand)
 
-    return replace(result, verdicts=[settled(each) for each in result.verdicts],
-                   by_hand=[replace(each, points=points_of(each.question, each.points)) for each in result.by_hand])
+    @property
+    def total(self):
+        """Checks and questions, less the penalty, and never below 0."""
+        return max(0, self.points + self.question_points - self.late_penalty)
 
+    @property
+    def max_total(self):
+        return self.max_points + sum(each.max_points for each in self.by_hand)
 
-def question_points(result):
-    """What a person has given for the questions of a marked Result so far."""
-    return sum(each.points or 0 for each in result.by_hand)
-
-
-def total(result, late_penalty=0.0):
-    """The points of a marked Result: checks and questions, less the penalty, and never below 0."""
-    return max(0, result.points + question_points(result) - late_penalty)
-
-
-def max_total(result):
-    return result.max_points + sum(each.max_points for each in result.by_hand)
+    @property
+    def waiting(self):
+        """How many checks and questions wait for a person."""
+        checks, questions = (each.verdict == NOT_GRADED for each in self.verdicts), (each.points is None for each in self.by_hand)
+        return max(sum(checks) + sum(questions), int(self.changed))
 
 
-def waits(result):
-    """How many checks and questions of a marked Result wait for a person."""
-    return sum(each.verdict == NOT_GRADED for each in result.verdicts) + sum(each.points is None for each in result.by_hand)
+def marked(result, manual=None):
+    """The Marked of a Result. A check that was not graded and has a person's points has the verdict BY_HAND.
+
+    manual: what a person gave: the student's autograder.gradebook.Total, of which `given`, `penalty` and `waits` count.
+    """
+    given = manual.given if manual else {}
+
+    def with_points(each, grade_id):
+        points = given.get(grade_id, (None,))[0]
+        settled = {"verdict": BY_HAND} if getattr(each, "verdict", None) == NOT_GRADED else {}
+        return each if points is None else replace(each, points=points, **settled)
+
+    return Marked(**vars(result) | {
+        "verdicts": [with_points(each, f"check-{each.check}") for each in result.verdicts],
+        "by_hand": [with_points(each, each.question) for each in result.by_hand]},
+        comments={name: comment for name, (_, comment) in given.items() if comment},
+        late_penalty=manual.penalty if manual else 0.0, changed=bool(manual and manual.waits))
+
+
+def manual_of(classroom, lesson, students=None):
+    """{student: autograder.gradebook.Total}; empty where the class has no gradebook yet."""
+    from autograder import gradebook
+    return gradebook.totals(classroom, lesson, students) if (classroom.root / "gradebook.db").is_file() else {}
 
 
 # --- The page ---
@@ -133,21 +149,25 @@ p { margin: .4rem 0 }
 a { color: var(--link) }
 .quiet { color: var(--quiet); font-size: .92em }
 .summary { font-size: 1.12rem; margin: 1.2rem 0 }
-.card { background: var(--card); border-left: 5px solid var(--line); padding: .6rem .9rem; margin: .6rem 0; break-inside: avoid }
+.card { background: var(--card); border-left: 5px solid var(--line); padding: .6rem .9rem; margin: .6rem 0 }
+section.card { break-inside: avoid }
 {% for verdict, (_, _, colour) in looks.items() %}
-.{{ verdict|replace(" ", "-") }} { border-left-color: {{ colour }} } .{{ verdict|replace(" ", "-") }} .mark { color: {{ colour }} }
+.card.{{ verdict|dashed }} { border-left-color: {{ colour }} }
+.{{ verdict|dashed }} .mark { color: {{ colour }} }
 {% endfor %}
 .head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem }
 .mark { font-weight: 700 }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .9em }
-pre { white-space: pre-wrap; margin: .5rem 0; padding: .6rem .7rem; background: var(--page); border: 1px solid var(--line) }
-.prose { white-space: pre-wrap; padding: .5rem .7rem; background: var(--page); border: 1px solid var(--line) }
+pre, .prose { white-space: pre-wrap; margin: .5rem 0; padding: .6rem .7rem }
+pre, .prose { background: var(--page); border: 1px solid var(--line) }
 summary { cursor: pointer; font-weight: 600 }
-img { display: block; max-width: 100%; height: auto; margin: .5rem 0; background: #fff; padding: .4rem; border-radius: 4px }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal }
+img { display: block; max-width: 100%; height: auto; margin: .5rem 0; padding: .4rem; background: #fff; border-radius: 4px }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+.card tr:last-child > td { border-bottom: 0 }
 th, td { padding: .25rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
 .number { text-align: right; white-space: nowrap }
-.scroll { overflow-x: auto }
+.scroll { overflow-x: auto } .scroll table { overflow-wrap: normal }
+.scroll .text { min-width: 9rem; overflow-wrap: anywhere }
 @media print {
   :root { --text: #000; --quiet: #444; --page: #fff; --card: #fff; --line: #bbb; --link: #000 }
   main { max-width: none; padding: 0 }
@@ -167,10 +187,15 @@ th, td { padding: .25rem .7rem; text-align: left; vertical-align: top; border-bo
 
 PARTS = """\
 {# `code` in backticks is set as code. #}
-{% macro inline(text) %}{% for piece in text|pieces %}{% if loop.index is even %}<code>{{ piece }}</code>{% else %}{{ piece }}\
-{% endif %}{% endfor %}{% endmacro %}
+{% macro inline(text) %}
+{% for piece in text|pieces %}
+{% if loop.index is even %}<code>{{ piece }}</code>{% else %}{{ piece }}{% endif %}
+{% endfor %}
+{% endmacro %}
 
-{% macro verdict_word(verdict) %}{% set mark, word, _ = looks.get(verdict, looks[NOT_GRADED]) %}<span class="mark">{{ mark }}</span> {{ word }}{% endmacro %}
+{% macro mark(verdict) %}<span class="mark">{{ looks.get(verdict, looks[NOT_GRADED])[0] }}</span>{% endmacro %}
+
+{% macro word(verdict) %}{{ mark(verdict) }} {{ looks.get(verdict, looks[NOT_GRADED])[1] }}{% endmacro %}
 """
 
 
@@ -188,12 +213,12 @@ _pages = jinja2.Environment(
     finalize=lambda value: card.printable(value) if type(value) is str else value,
     loader=jinja2.DictLoader({"layout": LAYOUT, "parts": PARTS}))
 _pages.globals.update(looks=LOOKS, PASSED=PASSED, FAILED=FAILED, NOT_GRADED=NOT_GRADED, BY_HAND=BY_HAND)
-_pages.filters.update(pieces=lambda text: re.split(r"`([^`]+)`", text), points=card.points_text, moment=_moment,
-                      number="{:g}".format, figure="{:.4g}".format)
+_pages.filters.update(pieces=lambda text: re.split(r"`([^`]+)`", text), dashed=lambda text: text.replace(" ", "-"),
+                      points=card.points_text, moment=_moment, number="{:g}".format, figure="{:.4g}".format)
 
 
 def template(source):
-    """A page's template. It extends "layout" (blocks title, style, main) and may import inline and verdict_word from "parts"."""
+    """A page's template: one that extends "layout" (blocks title, style, main) and may import macros from "parts"."""
     return _pages.from_string(source)
 
 

@@ -1,4 +1,4 @@
-"""The class's page and table: points, checks by pass rate, the hints most given, time and memory, and who waits for a person.
+"""The class's page and table: points, checks by pass rate, the hints most given, time and memory, who waits for a person.
 
     <class>/reports/<lesson>.html and <lesson>.csv
 """
@@ -20,6 +20,8 @@ from autograder import page as pages
 
 HINTS = 5  # shown of each check
 NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+COLUMNS = ("student", "lesson", "points", "max_points", "question_points", "late_penalty", "total", "max_total", "status",
+           "waiting", "submitted", "graded")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 HATCHES = {PASSED: "", FAILED: "///", pages.BY_HAND: "xx", NOT_GRADED: "..."}
 MARKERS = {PASSED: "o", FAILED: "X", pages.BY_HAND: "D", NOT_GRADED: "s"}
@@ -58,14 +60,14 @@ def table(results):
             by_check[judged.check].append((judged, result))
         for question in result.by_hand:
             by_question[question.question].append((question, result))
-    points = [result.points for result in results]
+    points, most = [result.points for result in results], [result.max_points for result in results]
     return {
         "submissions": len(results),
-        "points": _spread(points) | {"least": min(points, default=None), "of": max((r.max_points for r in results), default=0)},
+        "points": _spread(points) | {"least": min(points, default=None), "of": max(most, default=None)},
         **{name: _spread([getattr(result, name) for result in results]) for name in ("seconds", "cells_seconds", "memory")},
         "checks": {name: _check(judged) for name, judged in by_check.items()},
         "questions": {name: _question(asked) for name, asked in by_question.items()},
-        "not_graded": [[result.student, reason, checks] for result in results for reason, checks in _reasons(result).items()],
+        "not_graded": [[result.student, *reason] for result in results for reason in _reasons(result).items()],
         "notes": {result.student: result.notes for result in results if result.notes},
         "unsafe": [result.student for result in results if str(result.judged_by.get("sandbox", "")).startswith("none")],
     }
@@ -81,7 +83,8 @@ def _check(judged):
             **{verdict: sum(each.verdict == verdict for each, _ in judged) for verdict in pages.LOOKS},
             "pass_rate": statistics.mean(each.verdict == PASSED for each, _ in judged),
             "hints": _most_given([each.hint for each, _ in judged if each.verdict == FAILED]),
-            "seconds": _spread([each.seconds for each, _ in judged]), "memory": _spread([each.memory for each, _ in judged]),
+            "seconds": _spread([each.seconds for each, _ in judged]),
+            "memory": _spread([each.memory for each, _ in judged]),
             "figures": dict(figures)}
 
 
@@ -98,11 +101,12 @@ def _question(asked):
     """The figures of one question, from [(Question, Result)]."""
     given = [question.points for question, _ in asked if question.points is not None]
     return {"max_points": max(question.max_points for question, _ in asked), "given": len(given),
-            "median": _spread(given)["median"], "waiting": [result.student for question, result in asked if question.points is None]}
+            "median": _spread(given)["median"],
+            "waiting": [result.student for question, result in asked if question.points is None]}
 
 
 def _most_given(hints):
-    """[[hint, how often]], most given first. Hints that differ in numbers only are one: inputs are drawn anew for everybody."""
+    """[[hint, how often]], most given first. Hints that differ in numbers only are one: everybody's inputs are others."""
     alike = defaultdict(Counter)
     for hint in hints:
         alike[NUMBER.sub("#", hint)][hint] += 1
@@ -116,31 +120,32 @@ def _spread(values):
 
 # --- CSV ---
 
-def csv(results, manual=pages.nothing_by_hand):
+def csv(results, manual={}):
     """One row a student, as CSV: the points of each check and question, the verdicts, and the sums.
 
-    manual: student → what a person gave, as in autograder.page.marked. Empty cells: not given yet, or not part of that
-    submission.
+    manual: {student: what a person gave, as autograder.gradebook.totals says it}. Empty cells: not given yet, or not part
+    of that submission.
     """
-    results = [pages.marked(result, manual(result.student)) for result in results]
+    results = [pages.marked(result, manual.get(result.student)) for result in results]
     checks = list(dict.fromkeys(judged.check for result in results for judged in result.verdicts))
     questions = list(dict.fromkeys(question.question for result in results for question in result.by_hand))
-    head = ["student", "lesson", "points", "max_points", "status", "submitted", "graded", "by_hand", "max_by_hand",
-            "late_penalty", "total", "waiting"]
+    head = [*COLUMNS]
     head += [f"{check}: {what}" for check in checks for what in ("points", "verdict")]
     head += [f"{question}: points" for question in questions]
     text = io.StringIO()
     rows = writer(text)
     rows.writerow(map(_cell, head))
     for result in results:
-        _, penalty = manual(result.student)
-        judged, given = {each.check: each for each in result.verdicts}, {each.question: each.points for each in result.by_hand}
-        row = [result.student, result.lesson, result.points, result.max_points, result.status, result.submitted, result.graded,
-               pages.question_points(result), pages.max_total(result) - result.max_points, penalty,
-               pages.total(result, penalty), pages.waits(result)]
+        judged, given = _by_name(result)
+        row = [getattr(result, name) for name in COLUMNS]
         row += [getattr(judged.get(check), what, None) for check in checks for what in ("points", "verdict")]
         rows.writerow(map(_cell, row + [given.get(question) for question in questions]))
     return text.getvalue()
+
+
+def _by_name(result):
+    """({check: Judged}, {question: points})"""
+    return {each.check: each for each in result.verdicts}, {each.question: each.points for each in result.by_hand}
 
 
 def _cell(value):
@@ -190,20 +195,20 @@ def _checks_plot(checks):
 
 @course_style()
 def _figures_plot(figures, bounds):
-    """What a training check measured: one dot a submission, one row a figure, and the bound at each scale it was judged at."""
+    """What a training check measured: one dot a submission, one row a figure, and the bound at each scale in use."""
     figure, axes = new_figure(5.2, 0.5 + 0.95 * len(figures), [[name] for name in figures])
     for name, measured in figures.items():
         finite = [(value, verdict) for value, verdict, _ in measured if math.isfinite(value)]
         for verdict, (mark, word, colour) in pages.LOOKS.items():
             there = [(value, index) for index, (value, judged) in enumerate(finite) if judged == verdict]
             # Rows set off by the golden ratio, so that equal values don't hide each other.
-            axes[name].scatter([value for value, _ in there], [index * 0.618034 % 1 for _, index in there], s=22, alpha=0.7,
-                               color=colour, marker=MARKERS[verdict], linewidths=0)
+            axes[name].scatter([value for value, _ in there], [index * 0.618034 % 1 for _, index in there], s=34,
+                               color=colour, marker=MARKERS[verdict], linewidths=0, alpha=0.75)
         for scale in sorted({scale for *_, scale in measured if scale and name in bounds}):
             bound = bounds[name].value(Scale(scale))
             axes[name].axvline(bound, color=BLACK, linewidth=1.2, linestyle="--")
-            axes[name].annotate(f"{bounds[name].sense} {bound:g} ({scale})", (bound, 1.0), (3, 2), textcoords="offset points",
-                                xycoords=("data", "axes fraction"), fontsize=8.5)
+            axes[name].annotate(f"{bounds[name].sense} {bound:g} ({scale})", (bound, 1.0), (3, 2),
+                                xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8.5)
         if finite and 0 < min(finite)[0] and 30 * statistics.median(value for value, _ in finite) < max(finite)[0]:
             axes[name].set_xscale("log")
         lost = len(measured) - len(finite)
@@ -226,18 +231,16 @@ def _picture(figure):
 
 PAGE = pages.template("""\
 {% extends "layout" %}
-{% from "parts" import inline, verdict_word %}
+{% from "parts" import inline, mark, word %}
 {% block title %}{{ lesson.title }}: the class{% endblock %}
 {% block style %}
 main { max-width: 76rem }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem; align-items: start }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem }
+.figures { align-items: start } .figures img { width: 100%; max-width: 40rem }
 thead th { vertical-align: bottom }
 .students { font-size: .92em } .students th, .students td { padding: .2rem .5rem }
-.students th:first-child { position: sticky; left: 0; background: var(--page); max-width: 40vw; overflow-wrap: anywhere }
+.students th:first-child { position: sticky; left: 0; background: var(--page); }
 .tall { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 14rem }
-{% for verdict, (_, _, colour) in looks.items() %}
-td.{{ verdict|replace(" ", "-") }} .mark { color: {{ colour }} }
-{% endfor %}
 {% endblock %}
 {% macro spread(values, of=1, form="%.1f") %}
 {{ form|format(values.median / of) }} / {{ form|format(values.greatest / of) }}
@@ -254,9 +257,14 @@ A hostile submission could have forged such a verdict, or harmed the machine.</p
 {% if not table.submissions %}
 <p class="summary">Nothing has been graded yet.</p>
 {% else %}
-<p class="summary">Median {{ table.points.median|number }} of {{ table.points.of|points }} from checks; {{ table.points.least|number }} at least,
-{{ table.points.greatest|number }} at most. {% if waiting %}<a href="#waiting">{{ waiting }} {{ "submission waits" if waiting == 1 else "submissions wait" }} for a person.</a>
-{%- else %}Nothing waits for a person.{% endif %}</p>
+<p class="summary">Median {{ table.points.median|number }} of {{ table.points.of|points }} from checks;
+{{ table.points.least|number }} at least, {{ table.points.greatest|number }} at most.
+{% if waiting %}
+<a href="#waiting">{{ waiting }} {{ "submission waits" if waiting == 1 else "submissions wait" }} for a person.</a>
+{% else %}
+Nothing waits for a person.
+{% endif %}
+</p>
 
 <h2>Points, and checks by pass rate</h2>
 <div class="figures">
@@ -268,7 +276,7 @@ A hostile submission could have forged such a verdict, or harmed the machine.</p
 <table>
 <thead><tr><th scope="col">Check</th><th scope="col" class="number">Points</th>
 {% for verdict in shown %}
-<th scope="col" class="number">{{ verdict_word(verdict) }}</th>
+<th scope="col" class="number">{{ word(verdict) }}</th>
 {% endfor %}
 <th scope="col" class="number">Pass</th><th scope="col" class="number">Seconds,<br>median / most</th>
 <th scope="col" class="number">Megabytes,<br>median / most</th></tr></thead>
@@ -284,8 +292,8 @@ A hostile submission could have forged such a verdict, or harmed the machine.</p
 </tbody>
 </table>
 </div>
-<p class="quiet">A whole submission, median / most: {{ spread(table.seconds) }} s, of which its own cells {{ spread(table.cells_seconds) }} s;
-{{ spread(table.memory, 1e6, "%.0f") }} MB.</p>
+<p class="quiet">A whole submission, median / most: {{ spread(table.seconds) }} s,
+of which its own cells {{ spread(table.cells_seconds) }} s; {{ spread(table.memory, 1e6, "%.0f") }} MB.</p>
 
 <h2>The hints most given</h2>
 {% for name, check in table.checks.items() if check.hints %}
@@ -314,27 +322,28 @@ A hostile submission could have forged such a verdict, or harmed the machine.</p
 </section>
 {% endfor %}
 </div>
-<p class="quiet">One mark a submission: {% for verdict in shown %}{{ markers[verdict] }} {{ looks[verdict][1]|lower }}{{ "" if loop.last else ", " }}{% endfor %}. Dashed: the bound.</p>
+<p class="quiet">One mark a submission:
+{% for verdict in shown %}{{ markers[verdict] }} {{ looks[verdict][1]|lower }}, {% endfor %}dashed the bound.</p>
 {% endif %}
 
 <h2 id="waiting">Waiting for a person</h2>
 {% if table.not_graded %}
-<div class="scroll" tabindex="0" role="region" aria-label="Checks that weren't graded">
 <table>
-<thead><tr><th scope="col">Student</th><th scope="col">Not graded</th><th scope="col">Why</th></tr></thead>
+<thead><tr><th scope="col">Student</th><th scope="col">Why, and which checks</th></tr></thead>
 <tbody>
 {% for student, reason, checks in table.not_graded %}
-<tr><th scope="row">{{ student }}</th><td>{% for check in checks %}<code>{{ check }}</code>{{ "" if loop.last else ", " }}{% endfor %}</td><td>{{ inline(reason) }}</td></tr>
+<tr><th scope="row">{{ student }}</th><td>{{ inline(reason) }}
+<p class="quiet">{% for check in checks %}<code>{{ check }}</code>{{ "" if loop.last else ", " }}{% endfor %}</p></td></tr>
 {% endfor %}
 </tbody>
 </table>
-</div>
 {% else %}
 <p>Every check came to a verdict.</p>
 {% endif %}
 {% for name, question in table.questions.items() %}
 <p>Question <code>{{ name }}</code>: {{ question.given }} given
-{%- if question.given %} (median {{ question.median|number }} of {{ question.max_points|points }}){% endif %}, {{ question.waiting|length }} waiting
+{%- if question.given %} (median {{ question.median|number }} of {{ question.max_points|points }}){% endif %},
+{{ question.waiting|length }} waiting
 {%- if question.waiting %}: {{ question.waiting|join(", ") }}{% endif %}.</p>
 {% endfor %}
 
@@ -360,59 +369,70 @@ A hostile submission could have forged such a verdict, or harmed the machine.</p
 {% for name in table.questions %}
 <th scope="col"><span class="tall">{{ name }}, by hand</span></th>
 {% endfor %}
-<th scope="col"><span class="tall">late penalty</span></th></tr></thead>
+{% if late %}
+<th scope="col"><span class="tall">late penalty</span></th>
+{% endif %}
+</tr></thead>
 <tbody>
-{% for student in students %}
-<tr><th scope="row">{{ student.name }}</th><td class="number">{{ student.total|number }}{{ " + ?" if student.waits else "" }}</td>
+{% for result in results %}
+{% set checks, questions = by_name[loop.index0] %}
+<tr><th scope="row" class="text">{{ result.student }}</th>
+<td class="number">{{ result.total|number }}{{ " + ?" if result.waiting else "" }}</td>
 {% for name in table.checks %}
-{% set judged = student.checks.get(name) %}
+{% set judged = checks.get(name) %}
 {% if judged %}
-<td class="number {{ judged.verdict|replace(" ", "-") }}"><span class="mark">{{ looks.get(judged.verdict, looks[NOT_GRADED])[0] }}</span> {{ judged.points|number }}</td>
+<td class="number {{ judged.verdict|dashed }}">{{ mark(judged.verdict) }} {{ judged.points|number }}</td>
 {% else %}
 <td></td>
 {% endif %}
 {% endfor %}
 {% for name in table.questions %}
-{% set points = student.questions.get(name) %}
-<td class="number">{{ "?" if points is none else points|number }}</td>
+{% set points = questions.get(name, "") %}
+<td class="number">{{ "?" if points is none else points|number if name in questions else "" }}</td>
 {% endfor %}
-<td class="number">{{ "−" ~ student.penalty|number if student.penalty else "" }}</td></tr>
+{% if late %}
+<td class="number">{% if result.late_penalty %}−{{ result.late_penalty|number }}{% endif %}</td>
+{% endif %}
+</tr>
 {% endfor %}
 </tbody>
 </table>
 </div>
-<p class="quiet">{% for verdict in shown %}<span class="mark">{{ looks[verdict][0] }}</span> {{ looks[verdict][1]|lower }}, {% endfor %}? waits for a person.</p>
+<p class="quiet">{% for verdict in shown %}{{ mark(verdict) }} {{ looks[verdict][1]|lower }}, {% endfor %}
+? waits for a person.</p>
 {% endif %}
 {% endblock %}
 """)
 
 
-def page(lesson, results, manual=pages.nothing_by_hand):
+def page(lesson, results, manual={}):
     """The HTML of the class's page.
 
-    lesson: its autograder.page.Released. manual: student → what a person gave, as in autograder.page.marked.
+    lesson: its autograder.page.Released. manual: {student: what a person gave, as autograder.gradebook.totals says it}.
     """
-    results = [pages.marked(result, manual(result.student)) for result in results]
+    results = [pages.marked(result, manual.get(result.student)) for result in results]
     figures = table(results)
     checks = figures["checks"]
     return PAGE.render(
         lesson=lesson, table=figures, HINTS=HINTS, markers={PASSED: "●", FAILED: "✖", pages.BY_HAND: "◆", NOT_GRADED: "■"},
         judged=max((result.graded for result in results), default=""),
         scales=sorted({str(result.judged_by["scale"]) for result in results if result.judged_by.get("scale")}),
-        waiting=sum(pages.waits(result) > 0 for result in results),
-        shown=[verdict for verdict in pages.LOOKS if verdict != pages.BY_HAND or any(check[verdict] for check in checks.values())],
+        waiting=sum(result.waiting > 0 for result in results),
+        shown=[look for look in pages.LOOKS if look != pages.BY_HAND or any(check[look] for check in checks.values())],
         pictures=_class_pictures(results, figures) if results else [],
-        training=list(_training_pictures(checks, lesson)), students=_students(results, manual))
+        training=list(_training_pictures(checks, lesson)),
+        results=results, by_name=list(map(_by_name, results)), late=any(result.late_penalty for result in results))
 
 
 def _class_pictures(results, figures):
     """[(picture, its text)]: the points, and the checks' verdicts if there are any."""
     points = figures["points"]
-    yield _points_plot(results), (f"Bars: how many submissions have how many points from checks. Median {points['median']:g} of "
-                                  f"{points['of']:g}, least {points['least']:g}, greatest {points['greatest']:g}.")
+    yield _points_plot(results), ("Bars: how many submissions have how many points from checks. "
+                                  f"Median {points['median']:g} of {points['of']:g}, from {points['least']:g} to "
+                                  f"{points['greatest']:g}.")
     if figures["checks"]:
         rates = ", ".join(f"{name} {check['pass_rate']:.0%}" for name, check in figures["checks"].items())
-        yield _checks_plot(figures["checks"]), f"Stacked bars: verdicts by check. Passed by: {rates}. The table below has the counts."
+        yield _checks_plot(figures["checks"]), f"Stacked bars: verdicts by check. Pass rates: {rates}."
 
 
 def _training_pictures(checks, lesson):
@@ -422,20 +442,12 @@ def _training_pictures(checks, lesson):
             bounds = getattr(lesson.checks.get(name), "bounds", {})
             medians = ", ".join(f"{figure} {statistics.median(value for value, *_ in measured):.4g}"
                                 for figure, measured in check["figures"].items())
-            yield name, _figures_plot(check["figures"], bounds), f"One mark a submission for each figure. Medians: {medians}."
+            yield name, _figures_plot(check["figures"], bounds), f"A mark for each submission. Medians: {medians}."
 
 
-def _students(results, manual):
-    for result in results:
-        penalty = manual(result.student)[1]
-        yield {"name": result.student, "total": pages.total(result, penalty), "waits": pages.waits(result), "penalty": penalty,
-               "checks": {each.check: each for each in result.verdicts},
-               "questions": {each.question: each.points for each in result.by_hand}}
-
-
-def write(classroom, course, lesson, manual=pages.nothing_by_hand):
+def write(classroom, course, lesson):
     """Write the class's page and table. Returns (HTML path, CSV path). Raises LessonError for a lesson that isn't there."""
     about, results = pages.released(course, lesson), classroom.load_all(lesson)
-    folder = classroom.root / "reports"
+    manual, folder = pages.manual_of(classroom, lesson), classroom.root / "reports"
     return (pages.write(folder / f"{lesson}.html", page(about, results, manual)),
             pages.write(folder / f"{lesson}.csv", csv(results, manual)))

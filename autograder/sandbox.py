@@ -39,7 +39,7 @@ class BoxGone(Exception):
 @dataclass(frozen=True)
 class Limits:
     """What a submission may use. Seconds on the clock for one cell, one check, one that trains, and in all; bytes of memory;
-    processes and threads; bytes of one file."""
+    processes and threads; bytes of one file; number of files."""
 
     cell_s: float = 60
     check_s: float = 60
@@ -48,6 +48,7 @@ class Limits:
     memory: int = 4 * 1024**3
     processes: int = 64
     file: int = 64 * 1024**2
+    files: int = 20_000
 
     @classmethod
     def at(cls, scale):
@@ -73,6 +74,8 @@ class Sandbox:
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="grading-")
+        if not self.isolated:
+            self._environment |= dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), self._folder.name)
         walls.prepare(Path(self._folder.name), self._uid or os.getuid())
         if self.isolated:
             walls.probe(self.sights)
@@ -96,9 +99,8 @@ class Sandbox:
         # CUDA reserves far more address space than it uses: there only the watch on resident memory counts.
         data = {} if self.sights.gpu else {"DATA": limits.memory}
         return {"uid": self._uid, "user_namespace": walls.user_namespace(), "isolated": self.isolated,
-                "environment": self._environment if self.isolated else {},
+                "environment": self._environment,
                 "folder": walls.HOME if self.isolated else self._folder.name,
-                "tmpfs": [place for place, _ in walls.TMPFS] if self.isolated else [],
                 "rlimits": data | {"NPROC": limits.processes, "FSIZE": limits.file, "CPU": int(limits.total_s), "CORE": 0,
                                    "NOFILE": 512, "MEMLOCK": 0, "MSGQUEUE": 0}}
 
@@ -129,7 +131,7 @@ class Sandbox:
             home = Path(self._folder.name) / "zygote"
             home.mkdir(exist_ok=True)
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "autograder.zygote", str(its.fileno())], pass_fds=[its.fileno()],
+                [sys.executable, "-s", "-P", "-m", "autograder.zygote", str(its.fileno())], pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
                 # What it imports writes caches; in the walls these places are the submission's own.
                 env=self._environment | {"HOME": str(home), "TMPDIR": str(home), "IPYTHONDIR": str(home), "MPLCONFIGDIR": str(home)})
@@ -181,7 +183,7 @@ class Box:
 
     def _enter_cold(self, its):
         settings = self.sandbox.settings()
-        run = [sys.executable, "-I"]
+        run = [sys.executable, "-s", "-P"]
         if self.sandbox.isolated:
             inside, told = os.pipe()
             command = self.sandbox.bwrap("--info-fd", str(told), "--chdir", "/", *run, walls.INSIDE_BOX)
@@ -317,6 +319,8 @@ class Box:
                 self._reason = self._reason or f"it started more than {limits.processes} processes"
             elif self.memory > limits.memory and sum(map(_own_share, inside)) > limits.memory:
                 self._reason = self._reason or f"it used more than {limits.memory / 1024**3:g} GB of memory"
+            elif self.sandbox.isolated and sum(_files(f"/proc/{self._init}/root{place}") for place, _ in walls.TMPFS) > limits.files:
+                self._reason = self._reason or f"it made more than {limits.files:,} files"
             else:
                 continue
             return self._kill()
@@ -381,6 +385,15 @@ def _link(path):
         return os.readlink(path)
     except OSError:
         return None
+
+
+def _files(place):
+    """Files there, empty ones too: they cost the kernel memory that the size of a tmpfs doesn't count."""
+    try:
+        room = os.statvfs(place)
+        return room.f_files - room.f_ffree
+    except OSError:
+        return 0
 
 
 def _held(pid):

@@ -1,0 +1,393 @@
+"""Finds what a class handed in: one Handin a student, whether the notebook can be read or not.
+
+It is looked for in one of these, or in a folder or zip that mixes them:
+
+    <student>/<lesson>/<lesson>.ipynb     nbgrader's submitted/; a timestamp.txt beside it says when
+    <student>.ipynb, <student>_<lesson>.ipynb
+    <student>/<any name>.ipynb            a folder a student
+    Full Name_12345_assignsubmission_file_/<any name>.ipynb     Moodle; or the file itself with such a beginning
+    lastfirst_LATE_123_456_<any name>.ipynb                     Canvas; 123 is the student's number, 456 the file's
+    <lesson>_<student>_attempt_2016-01-30-15-00-00_<any name>.ipynb     Blackboard, as nbgrader's zip_collect reads it
+
+Names and contents come from learners. No link is followed, only regular files are read, nothing is written, what is read
+has a limit however a zip describes it, and a zip inside is not opened. Who handed in is read off the outermost name alone,
+since what is further in may be of the learner's making.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import os
+import re
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import timezone
+from pathlib import Path
+from typing import Callable
+
+from nbgrader.utils import parse_utc
+
+from autograder.build import LessonError
+from autograder.results import STUDENT
+from course_lib.card import printable
+
+MAX_BYTES = 20 * 1024**2  # a notebook
+MAX_ZIP_BYTES = 1024**3  # all that is unpacked from one zip
+MAX_RATIO = 200  # unpacked to packed, beyond the first megabyte; a notebook's is 3 to 20
+MAX_FILES = 20_000  # looked at in a zip, or in one folder
+MAX_DEPTH = 10
+
+LINK, IRREGULAR = "is a link, and links aren't followed", "isn't a regular file"
+
+IGNORED = re.compile(r"\..*|__MACOSX", re.DOTALL)
+MOODLE = re.compile(r"(?P<who>.+?(?:_\d+)?)_assignsubmission_[a-z]+_?(?P<name>.*)", re.DOTALL)
+CANVAS = re.compile(r"(?:(?!LATE_)(?P<who>.+?)_)?(?:(?P<late>LATE)_)?(?P<number>\d+|anon_[^\W_]+)_(?P<order>\d{1,20})"
+                    r"_(?P<name>.+)", re.DOTALL)
+BLACKBOARD = re.compile(r".+?_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})_(?P<name>.+)", re.DOTALL)
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: (?:[+-]\d{4}|[A-Za-z][A-Za-z0-9/_+-]{0,40}))?")
+
+# What Unicode doesn't decompose into plain letters, the way names are usually written in Latin ones.
+LETTERS = dict(zip("абвгдежзиклмнопрстуфхцчшщъыьэюяєії",
+                   "a b v g d e zh z i k l m n o p r s t u f kh ts ch sh shch  y  e yu ya ye i i".split(" ")))
+LETTERS |= dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω",
+                    "a v g d e z i th i k l m n x o p r s s t y f ch ps o".split(" ")))
+LETTERS |= dict(zip("ßæœøđðþłıħ", "ss ae oe o d d th l i h".split(" ")))
+
+
+@dataclass(frozen=True)
+class Handin:
+    """What one student handed in for a lesson.
+
+    student: an id that matches autograder.results.STUDENT. data: the notebook's bytes, not looked into; None if there are
+    none. submitted: when, ISO and UTC, if something trustworthy says so. problem: why there are no data, a sentence, or "".
+    notes: sentences for the instructor.
+    """
+
+    student: str
+    lesson: str
+    data: bytes | None
+    submitted: str | None = None
+    problem: str = ""
+    notes: tuple = ()
+
+
+class _Unreadable(Exception):
+    """A file that isn't read. The message goes on from its name: "is a link, …"."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, not yet read. parts: its path below the source; the last is "" where it stands for a folder with nothing to
+    be had from. date: of its last change, to sort by. read: gives its bytes. why_not: the reason if it isn't read."""
+
+    parts: tuple
+    date: float = 0
+    read: Callable | None = None
+    why_not: str = ""
+
+    def content(self):
+        if self.why_not:
+            raise _Unreadable(self.why_not)
+        return self.read()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file, and whose it is. name: what the student called it, a path within what is theirs. kind: how it was found,
+    one of "nbgrader", "folder", "LMS", "loose". order: the LMS's own count of files. late, when: what the LMS says of it."""
+
+    who: str
+    name: str
+    kind: str
+    file: _File
+    order: int = 0
+    late: bool = False
+    when: str | None = None
+
+
+def find(source, lesson, students=None):
+    """The Handins for `lesson` in `source`, sorted by student.
+
+    source: a folder, a zip or a notebook; see the top of this module. students: ids; only these are read. Raises
+    LessonError when there is no such source, nothing in it for the lesson, or not all of the students.
+    """
+    source = Path(source).absolute()
+    if source.is_dir():
+        return _handins(_in_folder(source), source, lesson, students)
+    if source.suffix.lower() == ".ipynb" and os.path.lexists(source):
+        folder = source.parent
+        if folder.name == lesson == source.stem:  # out of nbgrader's submitted/
+            return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students)
+        file = _File((source.name,), read=lambda: _read_file(folder, (source.name,)))
+        return _handins([file], source, lesson, students)
+    if not source.is_file():
+        raise LessonError(f"{source}: there is no such folder, zip or notebook")
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise LessonError(f"{source}: isn't a folder or a notebook, nor a zip that can be read ({error})") from None
+    with archive:
+        return _handins(_unwrapped(_in_zip(archive, source), lesson), source, lesson, students)
+
+
+def _handins(files, source, lesson, students):
+    whose, top = defaultdict(list), set()
+    for file in files:
+        top.add(file.parts[0])
+        if found := _whose(file, lesson):
+            whose[found.who].append(found)
+    theirs = {who: chosen for who, found in whose.items() if (chosen := _for_lesson(found, lesson))}
+    if not theirs:
+        raise LessonError(f"{source}: holds nothing handed in for {lesson}. Looked for <student>/{lesson}/{lesson}.ipynb, "
+                          f"<student>.ipynb, <student>_{lesson}.ipynb, and what Moodle, Canvas and Blackboard make of them; "
+                          f"there: {_listed(sorted(top))}")
+    ids = _ids(theirs)
+    missing = sorted(set(students or ()) - set(ids.values()))
+    if missing:
+        raise LessonError(f"{source}: {_shown(name)} handed in nothing for {lesson}; there are: "
+                          f"{', '.join(sorted(ids.values()))}" for name in missing)
+    return sorted((_handin(found, ids[who], lesson) for who, found in theirs.items() if not students or ids[who] in students),
+                  key=lambda handin: handin.student)
+
+
+# --- Whose a file is ---
+
+def _whose(file, lesson):
+    """The file as _Found, or None for a file at the top that is nobody's."""
+    first, *inner = file.parts
+    moodle = MOODLE.fullmatch(first)
+    if inner and not moodle and inner[0] == lesson and len(inner) > 1:
+        return _Found(_composed(first), "/".join(inner[1:]), "nbgrader", file)
+    if inner:
+        return _Found(_composed(moodle["who"] if moodle else first), "/".join(inner), "folder", file)
+    if named := moodle or BLACKBOARD.fullmatch(first) or CANVAS.fullmatch(first):
+        says = defaultdict(str, {key: value or "" for key, value in named.groupdict().items()})
+        who = "_".join(filter(None, (says["who"], says["number"])))
+        return _Found(_composed(who), says["name"], "LMS", file, int(says["order"] or 0), bool(says["late"]), says["when"])
+    stem, suffix = os.path.splitext(first)
+    if suffix.lower() == ".ipynb":
+        return _Found(_composed(stem.removesuffix(f"_{lesson}") or stem), first, "loose", file)
+    return None
+
+
+def _composed(name):
+    """One spelling for a name, whichever the file system made of its accents."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _for_lesson(found, lesson):
+    """Of one student's files those that belong to the lesson; none, if they are all of other lessons."""
+    certain = [each for each in found if each.kind != "folder"]
+    if certain or not any(each.name for each in found):
+        return certain or found
+    here = any("/" not in each.name or each.name.endswith(f"/{lesson}.ipynb") for each in found if each.name)
+    return found if here else []
+
+
+def _ids(names):
+    """{name: id}. What isn't an id yet is transliterated; where several names come to the same, a hash keeps them apart."""
+    wishes = {name: _transliterated(name) for name in names}
+    claims, made = Counter(wishes.values()), {}
+    for name, wish in wishes.items():
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        longer = (f"{wish[:79 - length]}-{digest[:length]}" for length in range(8, 65))
+        made[name] = wish if wish == name or claims[wish] == 1 else next(each for each in longer if each not in claims)
+    return made
+
+
+def _transliterated(name):
+    if STUDENT.fullmatch(name):
+        return name
+    letters = []
+    for char in unicodedata.normalize("NFKD", name):
+        if char.isascii() or unicodedata.combining(char):
+            letters.append(char)
+        else:
+            plain = LETTERS.get(char.lower(), f"u{ord(char):x}" if char.isalnum() else "_" if char.isspace() else "")
+            letters.append(plain.capitalize() if char.isupper() else plain)
+    plain = re.sub(r"[^A-Za-z0-9._@+-]", "", re.sub(r"\s+", "_", "".join(letters).strip()))
+    return plain.lstrip("._@+-")[:80] or "unnamed"
+
+
+# --- One student's notebook ---
+
+def _handin(found, student, lesson):
+    who, notes, data, problem = found[0].who, [], None, ""
+    if student != who:
+        notes.append(f"the id was made from ⟨{_shown(who)}⟩")
+    candidates = _candidates(found, lesson)
+    chosen = max(candidates, key=lambda each: (each.order, each.file.date, each.file.parts), default=None)
+    stamps = [each for each in found if each.kind == "nbgrader" and each.name == "timestamp.txt"]
+    others = [each for each in found if each is not chosen and each not in stamps and each.name]
+    if chosen is None:
+        names = [each.name for each in found if each.name]
+        why_not = f"; found: {_listed(names)}" if names else f": the folder {found[0].file.why_not}"
+        problem = f"handed in no {lesson}.ipynb{why_not}"
+    else:
+        try:
+            data = chosen.file.content()
+        except _Unreadable as error:
+            problem = f"{_shown(chosen.name)} {error}"
+        if len(candidates) > 1:
+            notes.append(f"{len(candidates)} notebooks were handed in; {_shown(chosen.name)}, the newest, was taken")
+        elif chosen.kind in ("folder", "LMS") and not chosen.name.endswith(f"{lesson}.ipynb"):
+            notes.append(f"{_shown(chosen.name)} was taken for {lesson}.ipynb")
+        if others:
+            notes.append(f"handed in beside it, and ignored: {_listed(each.name for each in others)}")
+        if chosen.late:
+            notes.append("Canvas says that it was late")
+    submitted = _moment(f"{chosen.when[:10]} {chosen.when[11:].replace('-', ':')}") if chosen and chosen.when else None
+    for stamp in stamps:
+        try:
+            submitted = _moment(stamp.file.content()[:100].decode("ascii", "replace").strip())
+        except _Unreadable:
+            submitted = None
+        if not submitted:
+            notes.append("its timestamp.txt holds no date, so it isn't known when it was handed in")
+    return Handin(student, lesson, data, submitted, problem, tuple(notes))
+
+
+def _candidates(found, lesson):
+    """The notebooks that may be the one. nbgrader wants the lesson's own name; learners' own files have any."""
+    notebooks = [each for each in found if each.name.lower().endswith(".ipynb")
+                 and (each.kind != "nbgrader" or each.name == f"{lesson}.ipynb")]
+    named = [each for each in notebooks
+             if each.kind == "loose" or each.name.rpartition("/")[2].lower().startswith(lesson.lower())]
+    return named or notebooks
+
+
+def _moment(text):
+    """A time as nbgrader writes it, ISO and UTC; None if it is none. Without a time zone it counts as UTC."""
+    try:
+        # A time zone can name a file to dateutil, so the text is looked over first.
+        return parse_utc(text).replace(tzinfo=timezone.utc).isoformat() if TIMESTAMP.fullmatch(text) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _listed(names, most=5):
+    names = [_shown(name) for name in names]
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest or "nothing"
+
+
+def _shown(name):
+    """A learner's name for something, fit for a sentence."""
+    name = printable(name).replace("\n", " ").replace("\t", " ").rstrip("/")
+    return name if len(name) <= 60 else f"{name[:57]}…"
+
+
+# --- What is in a folder or in a zip ---
+
+def _in_folder(root, above=()):
+    """The _Files below the folder `root`; `above` are parts to put before theirs."""
+    todo = [()]
+    while todo:
+        inner = todo.pop()
+        try:
+            with os.scandir(root.joinpath(*inner)) as entries:
+                entries = sorted(itertools.islice(entries, MAX_FILES), key=lambda entry: entry.name)
+        except OSError as error:
+            yield _File((*above, *inner, ""), why_not=f"can't be read ({error.strerror})")
+            continue
+        if not entries and (above or inner):
+            yield _File((*above, *inner, ""), why_not="is empty")
+        for entry in entries:
+            parts = (*inner, entry.name)
+            if IGNORED.fullmatch(entry.name):
+                continue
+            if entry.is_symlink():
+                folder = () if entry.name.lower().endswith(".ipynb") else ("",)
+                yield _File((*above, *parts, *folder), why_not=LINK)
+            elif entry.is_dir() and len(parts) < MAX_DEPTH:
+                todo.append(parts)
+            elif entry.is_file():
+                yield _File((*above, *parts), entry.stat().st_mtime, functools.partial(_read_file, root, parts))
+            else:
+                yield _File((*above, *parts), why_not=IRREGULAR)
+
+
+def _read_file(root, parts):
+    """The bytes of a regular file below the folder `root`, without following a link on the way."""
+    try:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts[:-1]:
+                outer, folder = folder, os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(outer)
+            file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise _Unreadable(IRREGULAR)
+            with open(file, "rb", closefd=False) as opened:
+                return _capped(iter(lambda: opened.read(1024**2), b""))
+        finally:
+            os.close(file)
+    except OSError as error:
+        linked = os.path.islink(root.joinpath(*parts))
+        raise _Unreadable(LINK if linked else f"can't be read ({error.strerror})") from None
+
+
+def _capped(chunks, packed=None):
+    """The chunks as one; raises _Unreadable as soon as they are too many. packed: what they were before, in bytes."""
+    data, size = [], 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise _Unreadable(f"is larger than {MAX_BYTES // 1024**2} MB, which is the most that is read")
+        if packed is not None and size > 1024**2 + MAX_RATIO * packed:
+            raise _Unreadable(f"is packed more than {MAX_RATIO}:1, as no notebook is")
+        data.append(chunk)
+    return b"".join(data)
+
+
+def _in_zip(archive, source):
+    """The _Files in a zip. Its names lead nowhere: they are only compared, and `..` in them is left out."""
+    infos, left = archive.infolist(), [MAX_ZIP_BYTES]
+    if len(infos) > MAX_FILES:
+        raise LessonError(f"{source}: has {len(infos)} files in it, and at most {MAX_FILES} are looked at")
+    files = []
+    for info in infos:
+        parts = tuple(part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+        if info.is_dir():
+            files.append(_File((*parts, ""), why_not="is empty"))
+        elif not any(IGNORED.fullmatch(part) for part in parts):
+            files.append(_File(parts, info.date_time, functools.partial(_read_member, archive, info, left)))
+    full = {file.parts[:depth] for file in files for depth in range(1, len(file.parts)) if file.parts[-1]}
+    return [file for file in files if file.parts and (file.parts[-1] or file.parts[:-1] not in full)]
+
+
+def _unwrapped(files, lesson):
+    """The files without the folder that holds them all, unless that is a student's."""
+    tops = {file.parts[0] for file in files}
+    inner = {file.parts[1] for file in files if len(file.parts) > 1}
+    if len(tops) != 1 or not inner or MOODLE.fullmatch(*tops) or inner & {lesson, f"{lesson}.ipynb", ""}:
+        return files
+    return [dataclasses.replace(file, parts=file.parts[1:]) for file in files]
+
+
+def _read_member(archive, info, left):
+    """The bytes of a zip's member. left: [what may still be unpacked from the zip], counted down."""
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise _Unreadable(LINK)
+    if info.flag_bits & 1:
+        raise _Unreadable("is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _Unreadable("is packed in a way that no LMS uses")
+    if left[0] < MAX_BYTES:
+        raise _Unreadable(f"isn't read, since {MAX_ZIP_BYTES // 1024**2} MB have been unpacked from this zip; hand over less")
+    try:
+        packed = min(info.compress_size, os.fstat(archive.fp.fileno()).st_size)
+        with archive.open(info) as opened:
+            data = _capped(iter(lambda: opened.read(1024**2), b""), packed)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OSError) as error:
+        raise _Unreadable(f"can't be unpacked ({error})") from None
+    left[0] -= len(data)
+    return data
