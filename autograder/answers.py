@@ -49,7 +49,7 @@ class Answer:
     def make_namespace(self):
         namespace = reference_namespace(self.lesson)
         for number, node in enumerate(self.statements):
-            _run(ast.unparse(node), f"<{self.label}, statement {number + 1}>", namespace)
+            _run(_unparsed(node), f"<{self.label}, statement {number + 1}>", namespace)
         return namespace
 
 
@@ -94,6 +94,7 @@ def alternative_answers(lesson):
     return _answers(lesson, "alternative_answers.py", "right")
 
 
+@functools.lru_cache
 def _answers(lesson, file, decorator):
     path = SOLUTIONS / lesson / file
     marked, shared = [], []
@@ -122,4 +123,5 @@ def _run(source, filename, namespace):
     exec(_compiled(source, filename), namespace)
 
 
-_compiled = functools.lru_cache(lambda source, filename: compile(source, filename, "exec"))
+_unparsed = functools.cache(ast.unparse)
+_compiled = functools.cache(lambda source, filename: compile(source, filename, "exec"))

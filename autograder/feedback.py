@@ -14,7 +14,7 @@ import secrets
 import stat
 import struct
 
-from course_lib.verdict import FAILED, NOT_GRADED, PASSED
+from course_lib.verdict import FAILED, PASSED
 
 from autograder import page as pages
 from autograder.build import LessonError

@@ -81,7 +81,7 @@ def judge_in_grading(lesson, trial, scale, sandbox=None):
     make_draw = lambda: Draw(secret, scale, secret=True)
     reference = Student(Worker(answers.reference_namespace(lesson)).handle)
     return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
-                 lambda: record.known_mistakes(check, make_draw))
+                 lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
 
 
 def _judge_in_sandbox(lesson, trial, scale, sandbox):

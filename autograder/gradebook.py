@@ -49,7 +49,7 @@ from autograder import build
 from autograder.build import LessonError
 from autograder.nbgrader_plugin import PATIENCE
 from autograder.results import STUDENT
-from autograder.splice import fill
+from autograder.splice import fill, safe_markdown
 from course_lib import card
 from course_lib.verdict import NOT_GRADED, PASSED, Verdict
 
@@ -333,13 +333,8 @@ def _sentences(result):
     """{grade id: what its automatic comment says}"""
     said = {f"check-{each.check}": f"`{each.check}`: {each.hint}" for each in result.verdicts if each.verdict != PASSED}
     said |= {each.question: "No response." for each in result.by_hand if not each.answered}
-    return {name: _inert(text) for name, text in said.items()}
-
-
-def _inert(text):
-    """`text` for a comment. A hint may quote the submission, and nbgrader's feedback takes comments for Markdown, with HTML
-    and links of any kind in it. A space without width after what opens those leaves text, in formgrader's box too."""
-    return re.sub(r"<|\](?=[(\[:])", "\\g<0>\u200b", card.printable(text))
+    # A hint may quote the submission, and nbgrader's feedback takes a comment for Markdown.
+    return {name: safe_markdown(card.printable(text)) for name, text in said.items()}
 
 
 def _late_penalties(classroom):

@@ -79,7 +79,8 @@ class Judge:
         """The Result for a hand-in that can't be judged at all."""
         verdicts = [Judged(name, NOT_GRADED, 0, check.points, reason, key=self.keys.get(name, ""))
                     for name, check in checks_of(self.lesson).items()]
-        return Result(student, self.lesson, verdicts, notes=list(notes), judged_by=self._judged_by(),
+        questions = [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points) for cell in self._answer_cells()]
+        return Result(student, self.lesson, verdicts, questions, notes=list(notes), judged_by=self._judged_by(),
                       graded=datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
     def seed(self, student, check, content):
@@ -105,10 +106,13 @@ class Judge:
         return None
 
     def _questions(self, spliced):
-        return [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points,
-                         answered=spliced.sources.get(cell.id, cell.source) != cell.source,
-                         points=None if spliced.sources.get(cell.id, cell.source) != cell.source else 0)
-                for cell in self.released.cells if cell.cell_type == "markdown" and cell.metadata.get("nbgrader", {}).get("grade")]
+        written = {cell.id: spliced.sources.get(cell.id, cell.source) != cell.source for cell in self._answer_cells()}
+        return [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points, None if written[cell.id] else 0,
+                         written[cell.id]) for cell in self._answer_cells()]
+
+    def _answer_cells(self):
+        return [cell for cell in self.released.cells
+                if cell.cell_type == "markdown" and cell.metadata.get("nbgrader", {}).get("grade")]
 
     def _judged_by(self):
         return {"scale": self.scale.value, "device": str(self.scale.device) if self.sandbox.sights.gpu else "cpu",
@@ -135,7 +139,8 @@ class _Run:
                 until = time.monotonic() + (limits.train_s if check.trains else limits.check_s)
                 student = Student(lambda frame: _ask(box, frame, until))
                 reference = Student(Worker(answers.reference_namespace(self._judge.lesson)).handle)
-                verdict = judge(check, student, reference, make_draw(), lambda: record.known_mistakes(check, make_draw))
+                verdict = judge(check, student, reference, make_draw(),
+                                lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
         except BoxGone as gone:
             if self._box is None or "verdict" not in locals():
                 verdict = Verdict(check.name, NOT_GRADED, 0, check.points, _sentence(gone), seconds=time.perf_counter() - start)

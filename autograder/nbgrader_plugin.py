@@ -25,6 +25,7 @@ import sys
 import threading
 from pathlib import Path
 
+import nbformat
 from nbgrader.converters import Autograde, BaseConverter, NbGraderException
 from sqlalchemy import Engine, event
 
@@ -107,11 +108,12 @@ def _students(coursedir, lesson):
 # --- In a server ---
 
 def _serve(classroom, course, lesson, student, log):
-    from autograder import build, gradebook, grading
+    from autograder import gradebook, grading
     result = grading.current(classroom, course, lesson, student)
     if result:
+        released = nbformat.read(classroom.root / "release" / lesson / f"{lesson}.ipynb", as_version=4)
         with gradebook.writing(classroom, patience=1):
-            gradebook.write(classroom, result, build.notebooks(course, lesson).released)
+            gradebook.write(classroom, result, released)
         log.info("%s, %s", student, _line(result))
     else:
         log.warning(_queue(classroom, lesson, student))
@@ -137,9 +139,9 @@ def _queue(classroom, lesson, student):
         except BlockingIOError:
             return f"{student}, {lesson}: is being graded already. {where}"
         log.seek(0)
-        before = log.read().strip().rpartition("\n")[2]
+        before = [line for line in log.read().splitlines() if line.strip()][-1:]
         log.truncate(0)
         subprocess.Popen([*COMMAND, lesson, "--students", student, "--class", str(classroom.root.resolve())], cwd=ROOT,
                          stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     return (f"{student}, {lesson}: isn't graded yet. It has been queued; {where}"
-            + (f" The time before, it ended with: {before}" if before else ""))
+            + "".join(f" The time before, it ended with: {line}" for line in before))

@@ -89,8 +89,8 @@ class Marked(Result):
     @property
     def waiting(self):
         """How many checks and questions wait for a person."""
-        checks, questions = (each.verdict == NOT_GRADED for each in self.verdicts), (each.points is None for each in self.by_hand)
-        return max(sum(checks) + sum(questions), int(self.changed))
+        open_checks = sum(each.verdict == NOT_GRADED for each in self.verdicts)
+        return max(open_checks + sum(each.points is None for each in self.by_hand), int(self.changed))
 
 
 def marked(result, manual=None):

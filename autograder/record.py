@@ -14,15 +14,24 @@ from course_lib.worker import Worker
 from autograder.answers import reference_namespace, wrong_answers
 
 
-class _TrainingReached(Exception):
-    """The exact part of a check is over."""
+class _Over(Exception):
+    """What is of interest in a check is over."""
 
 
 class _ExactStudent(Student):
-    """A student that stops where training would begin."""
+    """A student that stops where training would begin, or after call number `last`."""
+
+    def __init__(self, transport, last=None):
+        super().__init__(transport)
+        self._last = last
 
     def train(self, probe, *args, using=()):
-        raise _TrainingReached
+        raise _Over
+
+    def _ask(self, what, **request):
+        if self._last is not None and len(self.log) > self._last:
+            raise _Over
+        return super()._ask(what, **request)
 
 
 def record(lesson):
@@ -40,20 +49,21 @@ def record(lesson):
     return snapshot
 
 
-def known_mistakes(check, make_draw):
+def known_mistakes(check, make_draw, call=None, answered=()):
     """The wrong answers of `check` that fail before any training, each with its result where it fails, as Mistakes.
 
-    make_draw: gives the check's draw, afresh for each.
+    make_draw: gives the check's draw, afresh for each. call: only those that fail at this call are wanted, so the others
+    needn't be followed further. answered: what the reference has answered on this draw already, in order.
     """
     mistakes = []
     for answer in wrong_answers(check.lesson):
         if answer.check == check.name:
-            student = _ExactStudent(Worker(answer.make_namespace()).handle)
+            student = _ExactStudent(Worker(answer.make_namespace()).handle, call)
             try:
-                check.body(student, _reference(check), make_draw())
+                check.body(student, _reference(check, answered), make_draw())
             except Failed:
                 mistakes.append(Mistake(answer.hint, len(student.log) - 1, student.log[-1]))
-            except _TrainingReached:
+            except _Over:
                 pass
     return mistakes
 
@@ -74,8 +84,16 @@ def is_current(lesson, fresh=None):
         fresh or record(lesson), wire.decode(path.read_bytes(), SNAPSHOT_LIMITS), rtol=1e-7, atol=1e-9)
 
 
-def _reference(check):
-    return Student(Worker(reference_namespace(check.lesson)).handle)
+def _reference(check, answered=()):
+    """The reference; what it has `answered` before isn't computed again."""
+    worker, remaining = Worker(reference_namespace(check.lesson)), iter(answered)
+
+    def transport(frame):
+        for value in remaining:
+            return wire.encode({"value": value})
+        return worker.handle(frame)
+
+    return Student(transport)
 
 
 def _answers_of(check, namespace, draw):
@@ -83,7 +101,7 @@ def _answers_of(check, namespace, draw):
     reference = _reference(check)
     try:
         check.body(_ExactStudent(Worker(namespace).handle), reference, draw)
-    except _TrainingReached:
+    except _Over:
         pass
     except Failed as failure:
         return reference.log, failure

@@ -19,6 +19,7 @@ from course_lib.verdict import FAILED, NOT_GRADED, PASSED
 from autograder import page as pages
 
 HINTS = 5  # shown of each check
+LARGEST = 1e9  # figure that is drawn; NaN isn't
 NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 COLUMNS = ("student", "lesson", "points", "max_points", "question_points", "late_penalty", "total", "max_total", "status",
            "waiting", "submitted", "graded")
@@ -198,9 +199,9 @@ def _figures_plot(figures, bounds):
     """What a training check measured: one dot a submission, one row a figure, and the bound at each scale in use."""
     figure, axes = new_figure(5.2, 0.5 + 0.95 * len(figures), [[name] for name in figures])
     for name, measured in figures.items():
-        finite = [(value, verdict) for value, verdict, _ in measured if math.isfinite(value)]
-        for verdict, (mark, word, colour) in pages.LOOKS.items():
-            there = [(value, index) for index, (value, judged) in enumerate(finite) if judged == verdict]
+        drawn = _drawable(measured)
+        for verdict, (_, _, colour) in pages.LOOKS.items():
+            there = [(value, index) for index, (value, judged) in enumerate(drawn) if judged == verdict]
             # Rows set off by the golden ratio, so that equal values don't hide each other.
             axes[name].scatter([value for value, _ in there], [index * 0.618034 % 1 for _, index in there], s=34,
                                color=colour, marker=MARKERS[verdict], linewidths=0, alpha=0.75)
@@ -209,13 +210,18 @@ def _figures_plot(figures, bounds):
             axes[name].axvline(bound, color=BLACK, linewidth=1.2, linestyle="--")
             axes[name].annotate(f"{bounds[name].sense} {bound:g} ({scale})", (bound, 1.0), (3, 2),
                                 xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8.5)
-        if finite and 0 < min(finite)[0] and 30 * statistics.median(value for value, _ in finite) < max(finite)[0]:
+        if drawn and 0 < min(drawn)[0] and 30 * statistics.median(value for value, _ in drawn) < max(drawn)[0]:
             axes[name].set_xscale("log")
-        lost = len(measured) - len(finite)
+        lost = len(measured) - len(drawn)
         axes[name].set(yticks=[], ylim=(-0.15, 1.15), ylabel=name)
         if lost:
-            axes[name].set_xlabel(f"{lost} without a finite value")
+            axes[name].set_xlabel(f"{lost} beyond what can be drawn")
     return _picture(figure)
+
+
+def _drawable(measured):
+    """[(value, verdict)] without what can't be drawn, or would leave no room for the others."""
+    return [(value, verdict) for value, verdict, _ in measured if abs(value) < LARGEST]
 
 
 def _picture(figure):
@@ -440,9 +446,9 @@ def _training_pictures(checks, lesson):
     for name, check in checks.items():
         if check["figures"]:
             bounds = getattr(lesson.checks.get(name), "bounds", {})
-            medians = ", ".join(f"{figure} {statistics.median(value for value, *_ in measured):.4g}"
-                                for figure, measured in check["figures"].items())
-            yield name, _figures_plot(check["figures"], bounds), f"A mark for each submission. Medians: {medians}."
+            medians = ", ".join(f"{figure} {statistics.median(value for value, _ in drawn):.4g}"
+                                for figure, measured in check["figures"].items() if (drawn := _drawable(measured)))
+            yield name, _figures_plot(check["figures"], bounds), f"A mark for each submission. Medians: {medians or 'none'}."
 
 
 def write(classroom, course, lesson):

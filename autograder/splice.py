@@ -55,13 +55,13 @@ UNSEEN = "\u2060"  # a word joiner: no width, and not white space to anything th
 # Those that take something out come first: what they join is looked at by those that put something in.
 ESCAPES = [(re.compile(pattern, re.MULTILINE), replacement) for pattern, replacement in (
     (r"!\[([^\[\]\n]*)\]\([^()\n]*\)", r"\1"),  # a picture becomes its text, a link its text and address
-    (r"(?<!\w)\[([^\[\]\n]*)\]\((https?://[^\s()<>]*)[^()\n]*\)", r"\1 (\2)"),
+    (r"(?<!\w)\[([^\[\]\n]*)\]\((https?://[^\s()<>]*+)[^()\n]*\)", r"\1 (\2)"),
     (rf"^([^A-Za-z\n`~]*(?:`{{3,}}+|~{{3,}}+))(?![^\S\n]*(?:{LANGUAGES})?[^\S\n]*$)(?:(?<=`)[^\n`]+|(?<=~)[^\n]+)$", r"\1"),
     (r"<(?=[A-Za-z/!?])", "< "),
     (r"&(?=#|[^\s<&;]{1,40};)", "& "),
     (r"\](?=\()", "] "),
     (r"^([^A-Za-z\n\[]*\[(?:[^\\\[\]]|\\[\s\S]){0,999}\])(?=:)", r"\1 "),
-    (rf"\\(?=(?:{'|'.join(UNSAFE_TEX)})(?![A-Za-z]))", r"\\ "),
+    (rf"\\(?=(?:{'|'.join(UNSAFE_TEX)})(?!(?!https?://)[A-Za-z]))", r"\\ "),  # an address ends a name, as a link
     (r"^([^A-Za-z\n#]*#[^\n]*)$", rf"\1{UNSEEN}"),
     (r"^([^A-Za-z\n|]*[=\-][^\S\n]*)$", rf"\1{UNSEEN}"),  # the line under a heading
 )]
@@ -91,14 +91,14 @@ class Spliced:
         return hashlib.sha256(json.dumps(self.sources, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Cell:
-    """A cell of a hand-in. number: from 1. text: None if it isn't text."""
+    """A cell of a hand-in. number: from 1. The others are None where the hand-in has no string for them."""
 
     number: int
-    kind: object
-    id: object
-    grade_id: object
+    kind: str | None
+    id: str | None
+    grade_id: str | None
     text: str | None
 
 
@@ -159,13 +159,16 @@ def _cells(data):
 
 
 def _cell(number, cell):
-    metadata = cell.get("metadata")
+    def string(place, name):
+        value = place.get(name) if isinstance(place, dict) else None
+        return value if isinstance(value, str) else None
+
+    lines, metadata = cell.get("source"), cell.get("metadata")
     marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = marks.get("grade_id") if isinstance(marks, dict) else None
-    lines = cell.get("source")
-    lines = [lines] if isinstance(lines, str) else lines
-    is_text = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
-    return _Cell(number, cell.get("cell_type"), cell.get("id"), grade_id, _clean("".join(lines)) if is_text else None)
+    if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
+        lines = "".join(lines)
+    text = _clean(lines) if isinstance(lines, str) else None
+    return _Cell(number, string(cell, "cell_type"), string(cell, "id"), string(marks, "grade_id"), text)
 
 
 def _clean(text):

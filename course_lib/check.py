@@ -80,11 +80,11 @@ def checks_of(lesson):
     return _registry.get(lesson, {})
 
 
-def judge(check, student, reference, draw, mistakes=lambda: ()):
+def judge(check, student, reference, draw, mistakes=lambda call, answered: ()):
     """Run one check and give its Verdict. Nothing but a KeyboardInterrupt gets out.
 
-    mistakes: called when the check fails; the known wrong answers on the same inputs. The one that fails at the same
-    call with the same result lends its hint.
+    mistakes: called when the check fails, with the number of the call it failed at and what the reference has answered; gives
+    the known wrong answers on the same inputs. The one that fails at the same call with the same result lends its hint.
     """
     start, detail = time.perf_counter(), ""
     with expect.recording_figures() as figures, _torch_as_it_comes():
@@ -93,13 +93,13 @@ def judge(check, student, reference, draw, mistakes=lambda: ()):
             outcome, hint = PASSED, ""
         except Failed as failure:
             outcome, hint, detail = FAILED, failure.hint, failure.detail
-            known = _diagnose(student.log, reference.log, list(mistakes()))
+            known = _diagnose(student.log, reference.log, mistakes)
             if known:
                 detail, hint = detail or (hint if hint != known else ""), known
         except NotGraded as reason:
             outcome, hint = NOT_GRADED, str(reason)
         except Exception as error:  # a fault of the check, or of the judge's machine: never the learner's to pay for
-            outcome, hint = NOT_GRADED, f"The check itself failed ({type(error).__name__}: {error}). Please report it."
+            outcome, hint, detail = NOT_GRADED, f"The check itself failed ({type(error).__name__}). Please report it.", str(error)
     return Verdict(check.name, outcome, check.points if outcome == PASSED else 0, check.points, hint, detail,
                    figures, time.perf_counter() - start)
 
@@ -127,7 +127,9 @@ def _diagnose(log, wanted, mistakes):
 
     The same way is the same result; failing that, of a run with several results, the same up to the first wrong one.
     """
-    there = [mistake for mistake in mistakes if mistake.call == len(log) - 1]
+    if not log or isinstance(log[-1], dict) and str(log[-1].get("failed")).startswith(("missing", "unwritten")):
+        return None
+    there = [mistake for mistake in mistakes(len(log) - 1, wanted) if mistake.call == len(log) - 1]
     views = [lambda result: result]
     if len(wanted) == len(log) and isinstance(wanted[-1], dict):
         views.append(lambda result: _up_to_first_wrong(result, wanted[-1]))
@@ -164,7 +166,7 @@ def judge_locally(lesson, name, namespace, progress=iter, scale=None):
     recorded = snapshot(lesson).get(name, {"reference": [], "mistakes": []})
     return judge(wanted, local_student(namespace, made=True, progress=progress),
                  replayed_student(recorded["reference"]), public_draw(lesson, name, scale),
-                 lambda: [Mistake(*fields) for fields in recorded["mistakes"]])
+                 lambda call, answered: [Mistake(*fields) for fields in recorded["mistakes"]])
 
 
 @functools.lru_cache

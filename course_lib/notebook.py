@@ -35,7 +35,8 @@ def start(lesson):
         # The lessons' nets are small: one thread is as quick as two, and ten times quicker when another core is busy.
         torch.set_num_threads(1)
     # The first optimiser of a process imports torch._dynamo, 1.3 s; that can happen while the learner reads.
-    threading.Thread(target=importlib.import_module, args=["torch._dynamo"], daemon=True).start()
+    if "torch._dynamo" not in sys.modules:
+        threading.Thread(target=importlib.import_module, args=["torch._dynamo"], daemon=True).start()
     return Checker(lesson)
 
 

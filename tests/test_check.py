@@ -26,7 +26,7 @@ def namespace(source):
     return names
 
 
-def verdict(source, mistakes=lambda: (), check=CHECK):
+def verdict(source, mistakes=lambda *_: (), check=CHECK):
     reference = local_student(namespace("def f(x): return 2 * x"))
     return judge(check, local_student(namespace(source)), reference, Draw(b"toy"), mistakes)
 
@@ -43,8 +43,8 @@ def test_wrong_work_earns_none_and_says_how_far_off():
 
 def test_a_known_mistake_lends_its_hint_only_where_it_fails_in_the_same_way():
     draw = Draw(b"toy")
-    known = lambda: [Mistake("you tripled", 0, draw.normal(4) * 3)]
-    assert verdict("def f(x): return 3 * x", lambda: [Mistake("you tripled", 0, Draw(b"toy").normal(4) * 3)]).hint == "you tripled"
+    known = lambda *_: [Mistake("you tripled", 0, draw.normal(4) * 3)]
+    assert verdict("def f(x): return 3 * x", lambda *_: [Mistake("you tripled", 0, Draw(b"toy").normal(4) * 3)]).hint == "you tripled"
     assert verdict("def f(x): return 4 * x", known).hint != "you tripled"
     assert verdict("def f(x): return 2 * x + (x.abs().sum() == 0)", known).hint != "you tripled"
 

@@ -23,14 +23,14 @@ from autograder.results import ClassFolder, Judged, Question, Result
 from course_lib.card import printable
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED
 
-NASTY = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onmouseover='alert(1)", "</style><script>x</script>",
-         "</pre></section><h1>You pass</h1>", "{{ 7 * 7 }}{% raw %}", "javascript:alert(1)", "\x1b[31mred", "\ud800", "&lt;b&gt;",
-         "`<b>` and `", "<!-- ", "]]>", "\x00<", "\u202egnp.exe", "=1+1", "<a href=//evil.example>", "$\\frac{$"]
+NASTY = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onmouseover='alert(1)", "</style><script>x",
+         "</pre></section><h1>You pass</h1>", "{{ 7 * 7 }}{% raw %}", "javascript:alert(1)", "\x1b[31mred", "\ud800",
+         "&lt;b&gt;", "`<b>` and `", "<!-- ", "\x00<", "\u202egnp.exe", "=1+1", "<a href=//evil.example>", "$\\frac{$"]
 hostile = st.lists(st.sampled_from(NASTY) | st.text(max_size=20), max_size=3).map("".join)
 points = st.sampled_from([0, 0.5, 1, 2.5, 3])
 
-TAGS = set("""html head meta title style body main h1 h2 h3 p a section div span table thead tbody tr th td details summary pre
-              code img br""".split())
+TAGS = set("""html head meta title style body main h1 h2 h3 p a section div span table thead tbody tr th td details summary
+              pre code img br""".split())
 ATTRIBUTES = set("lang charset http-equiv content name class id href src alt open scope tabindex role aria-label".split())
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 LESSON = pages.Released(
@@ -111,14 +111,15 @@ def text_of(made, manual=None):
 
 # --- Nothing comes alive ---
 
-verdicts = st.builds(judged, check=hostile, verdict=st.sampled_from([PASSED, FAILED, NOT_GRADED]), hint=hostile, detail=hostile,
-                     figures=st.dictionaries(hostile, st.floats(), max_size=2))
+verdicts = st.builds(judged, check=hostile, verdict=st.sampled_from([PASSED, FAILED, NOT_GRADED]), hint=hostile,
+                     detail=hostile, figures=st.dictionaries(hostile, st.floats(), max_size=2))
+questions = st.builds(Question, st.just("outliers") | hostile, points, st.none() | points, st.booleans())
 outputs = st.lists(st.fixed_dictionaries({"text": hostile}) | st.fixed_dictionaries({"error": hostile}) |
                    st.fixed_dictionaries({"png": hostile | st.just(b64(png()))}), max_size=3)
 cell_ids = st.sampled_from(["solution-mean", "answer-outliers", "train-loop"]) | hostile
 results = st.builds(
     Result, student=hostile, lesson=hostile, verdicts=st.lists(verdicts, max_size=3),
-    by_hand=st.lists(st.builds(Question, st.just("outliers") | hostile, points, st.none() | points, st.booleans()), max_size=2),
+    by_hand=st.lists(questions, max_size=2),
     sources=st.dictionaries(cell_ids, hostile, max_size=3), outputs=st.dictionaries(cell_ids, outputs, max_size=3),
     notes=st.lists(hostile, max_size=2), submitted=st.none() | hostile, graded=hostile,
     judged_by=st.fixed_dictionaries({"scale": hostile, "sandbox": hostile}))
@@ -146,15 +147,16 @@ def test_an_answer_is_shown_as_it_was_written(text):
 # --- What it says ---
 
 def test_each_check_has_its_verdict_points_title_and_what_to_do():
-    made = result(judged(), judged("spread", FAILED, hint="Take the `root`.", detail="It is off by 2.", figures={"accuracy": 0.25}),
-                  judged("median", NOT_GRADED, hint="It took too long.\nFile judge.py, line 3", detail="kept for the instructor"),
-                  judged_by={"scale": "cpu"}, submitted="2025-03-01T12:00:00+02:00", graded="2025-03-02T08:30:00+00:00")
+    made = result(
+        judged(), judged("spread", FAILED, hint="Take the `root`.", detail="It is off by 2.", figures={"accuracy": 0.25}),
+        judged("median", NOT_GRADED, hint="It took too long.\nFile judge.py, line 3", detail="kept for the instructor"),
+        judged_by={"scale": "cpu"}, submitted="2025-03-01T12:00:00+02:00", graded="2025-03-02T08:30:00+00:00")
     text = text_of(made)
     assert "ada" in text and "handed in 1 March 2025, 10:00 UTC · judged 2 March 2025, 08:30 UTC, at the scale “cpu”" in text
     assert "1 of 3 checks pass; next: spread. 1 part waits for your instructor." in text
     assert "✓ Passed: The mean of some numbers. mean · 3 of 3 points" in text
     assert "✗ Not yet: spread spread · 0 of 3 points Take the root. It is off by 2. Measured: accuracy 0.25" in text
-    assert "? Not graded: median median · 0 of 3 points It took too long. This costs you nothing yet: your instructor" in text
+    assert "? Not graded: median median · 0 of 3 points It took too long. This costs you nothing yet: your" in text
     assert "judge.py" not in text and "kept for the instructor" not in text
     assert "<code>root</code>" in feedback.page(made, LESSON)
 
@@ -176,10 +178,10 @@ def test_the_line_at_the_top(verdicts, sentence):
 def test_points_of_checks_and_people_and_the_penalty_add_up():
     made = result(judged(max_points=3), judged("spread", FAILED, max_points=1.5), judged("median", NOT_GRADED, max_points=2),
                   by_hand=[Question("outliers", 2), Question("units", 4)])
-    waiting = text_of(made)
-    assert "Checks 3 of 6.5 points Questions, graded by a person not yet, of 6 points Total so far 3 of 12.5 points" in waiting
-    given = Total(0, 0, 1.0, False, {"outliers": (1.5, "Well seen."), "check-median": (1, None), "mean": (None, "A neat sum."),
-                                     "check-spread": (0.5, "Nearly.")})
+    text = text_of(made)
+    assert "Checks 3 of 6.5 points Questions, graded by a person not yet, of 6 points Total so far 3 of 12.5 points" in text
+    given = Total(0, 0, 1.0, False, {"outliers": (1.5, "Well seen."), "check-median": (1, None),
+                                     "check-spread": (0.5, "Nearly."), "mean": (None, "A neat sum.")})
     text = text_of(made, given)
     assert "Checks 4.5 of 6.5 points Questions, graded by a person 1.5 so far, of 6 points" in text
     assert "Handed in late −1 point Total so far 5 of 12.5 points" in text
@@ -201,17 +203,19 @@ def test_points_that_must_be_looked_at_again_are_so_far():
 
 
 def test_an_unanswered_question_says_so():
-    made = result(judged(), by_hand=[Question("outliers", 2, 0, answered=False)], sources={"answer-outliers": "YOUR ANSWER HERE"})
+    made = result(judged(), by_hand=[Question("outliers", 2, 0, answered=False)],
+                  sources={"answer-outliers": "YOUR ANSWER HERE"})
     assert "Outliers outliers · 0 of 2 points You left this one open." in text_of(made)
 
 
 def test_code_stands_in_the_order_of_the_lesson_with_what_it_showed():
     made = result(judged(), sources={"solution-spread": "second()", "solution-mean": "first()", "solution-old": "third()"},
-                  outputs={"solution-mean": [{"text": "3.0"}, {"png": b64(png())}], "solution-spread": [{"error": "NameError: x"}],
-                           "train-loop": [{"text": "epoch 1"}], "setup-1": [{"text": "hidden machinery"}],
+                  outputs={"solution-mean": [{"text": "3.0"}, {"png": b64(png())}], "train-loop": [{"text": "epoch 1"}],
+                           "solution-spread": [{"error": "NameError: x"}], "setup-1": [{"text": "hidden machinery"}],
                            "check-mean": [{"text": "hidden check"}]})
     source, text = feedback.page(made, LESSON), text_of(made)
-    order = [text.index(part) for part in ("first()", "3.0", "epoch 1", "second()", "The cell stopped here: NameError: x", "third()")]
+    parts = "first()", "3.0", "epoch 1", "second()", "The cell stopped here: NameError: x", "third()"
+    order = [text.index(part) for part in parts]
     assert order == sorted(order)
     assert "hidden" not in text
     image, = Page(source).all("img")
@@ -221,12 +225,13 @@ def test_code_stands_in_the_order_of_the_lesson_with_what_it_showed():
 
 def test_a_comment_unfolds_the_code_it_is_about():
     made = result(judged(), sources={"solution-mean": "x", "solution-spread": "y"})
-    assert Page(feedback.page(made, LESSON, Total(3, 3, 0.0, False, {"mean": (None, "Neat.")}))).all("details") == [{"open": None}, {}]
+    page = Page(feedback.page(made, LESSON, Total(3, 3, 0.0, False, {"mean": (None, "Neat.")})))
+    assert page.all("details") == [{"open": None}, {}]
 
 
 def test_what_is_the_instructors_stays_there():
-    made = result(judged(verdict=FAILED, hint="Take the root.", key="judgekey", seed="5eed" * 16, memory=987654321, seconds=76.54),
-                  notes=["copied from a neighbour?"], content="contenthash", memory=987654321,
+    made = result(judged(verdict=FAILED, hint="Take the root.", key="judgekey", seed="5eed" * 16, memory=987654321,
+                         seconds=76.54), notes=["copied from a neighbour?"], content="contenthash", memory=987654321,
                   judged_by={"scale": "cpu", "secret": "fingerprint", "sandbox": "bubblewrap", "machine": "x86_64"})
     source = feedback.page(made, LESSON)
     for kept in ("5eed", "judgekey", "neighbour", "contenthash", "fingerprint", "bubblewrap", "x86_64", "987", "76.5"):
@@ -343,8 +348,8 @@ def test_a_secret_is_taken_from_a_plain_file_only_and_otherwise_stays(course, cl
     feedback.write_all(classroom, course, "toy")
     first = kept.read_text()
     assert len(first) == 128 and "c0ffee" not in first
-    for plant in (lambda: os.mkfifo(handed_in), lambda: handed_in.write_bytes(b"\xff" * 40), lambda: handed_in.write_text(""),
-                  lambda: handed_in.write_text("x" * 900), handed_in.mkdir):
+    for plant in (lambda: os.mkfifo(handed_in), lambda: handed_in.write_bytes(b"\xff" * 40),
+                  lambda: handed_in.write_text(""), lambda: handed_in.write_text("x" * 900), handed_in.mkdir):
         handed_in.unlink()
         plant()
         feedback.write_all(classroom, course, "toy")

@@ -17,7 +17,6 @@ import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nbconvert.filters import markdown2html
 from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
@@ -36,12 +35,11 @@ DUE = "2026-01-05 12:00:00 UTC"
 @pytest.fixture(scope="session")
 def toy_class(tmp_path_factory):
     """(ClassFolder, Course) of the toy lesson, prepared; to be copied, since making a gradebook costs seconds."""
-    return prepared(tmp_path_factory)
+    return prepared(tmp_path_factory.getbasetemp() / "toy class")
 
 
 @functools.cache  # also for the modules that use this fixture
-def prepared(tmp_path_factory):
-    root = tmp_path_factory.mktemp("toy")
+def prepared(root):
     course, classroom = make_course(root / "checkout"), ClassFolder(root / "class")
     gradebook.prepare(classroom, course, "toy")
     return classroom, course
@@ -323,18 +321,6 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append((self._open[-1], data))
-
-
-PIECES = ["[", "]", "(", ")", ":", "!", "<", ">", "&lt;", "&#91;", "javascript:alert(1)", "script", "img src=x onerror=y", "`", "$",
-          "\\", "\n", "\n\n", " ", "a", "/", "^1", "svg", "onload=z"]
-
-
-@given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join))
-@settings(deadline=None)
-def test_no_hint_makes_a_link_or_a_tag_of_a_comment(text):
-    tags = Tags(markdown2html(gradebook._inert(text)))
-    assert not {tag for tag, _ in tags.found} & {"script", "img", "svg", "iframe", "style", "a"}
-    assert not any(name.startswith("on") for _, attributes in tags.found for name in attributes)
 
 
 def test_the_notebook_shows_the_submission_and_the_verdicts(classroom, released):
