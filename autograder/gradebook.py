@@ -1,11 +1,11 @@
 """Puts what grading gave into nbgrader's frame: its course folder, gradebook and autograded notebooks.
 
-    <class>/nbgrader_config.py                     plugs autograder.nbgrader_plugin in; written once, the instructor's from then on
-    <class>/source/, release/                      the lesson, as nbgrader's generate_assignment wants and makes it
-    <class>/gradebook.db                           nbgrader's own SQLite file: points, hints, what people gave
-    <class>/autograded/<student>/<lesson>/         the notebook that formgrader and feedback show
-    <class>/backups/gradebook-<UTC>.db             the newest KEPT copies
-    <class>/gradebook.lock                         held while something is written; who holds it stands in it
+    <class>/nbgrader_config.py               plugs autograder.nbgrader_plugin in; written once, then the instructor's own
+    <class>/source/, release/                the lesson, as nbgrader's generate_assignment wants and makes it
+    <class>/gradebook.db                     nbgrader's own SQLite file: points, hints, what people gave
+    <class>/autograded/<student>/<lesson>/   the notebook that formgrader and feedback show
+    <class>/backups/gradebook-<UTC>.db       the newest KEPT copies
+    <class>/gradebook.lock                   held while something is written; who holds it stands in it
 
 A submission goes into the gradebook in one transaction, and its notebook is exchanged right after, whole. A crash between
 the two leaves the new points beside the old notebook until the same Result is written again, which changes nothing else:
@@ -51,7 +51,7 @@ from autograder.nbgrader_plugin import PATIENCE
 from autograder.results import STUDENT
 from autograder.splice import fill, safe_markdown
 from course_lib import card
-from course_lib.verdict import NOT_GRADED, PASSED, Verdict
+from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Verdict
 
 KEPT = 20
 _held = ContextVar("the locks that this thread holds", default=frozenset())
@@ -124,8 +124,8 @@ def _generate_assignment(classroom, lesson):
         log = done.get("log", "") + done["error"]
         if "Cannot add or remove cells" in log:
             raise LessonError(
-                f"{lesson}: its checks or questions aren't those that {database} has grades of, and nbgrader can't change them "
-                "under grades. Grade this class with the version of the course that it was released from; or move "
+                f"{lesson}: its checks or questions aren't those that {database} has grades of, and nbgrader can't change "
+                "them under grades. Grade this class with the version of the course that it was released from; or move "
                 f"{database.name} away and grade again (what people gave is in the old file)")
         raise LessonError([f"{lesson}: nbgrader couldn't take it into {database}:", *log.strip().splitlines()])
 
@@ -196,7 +196,8 @@ def _database(classroom):
 def _engine(path):
     # One for each gradebook, for its compiled statements; no connection outlives its session. The driver's own BEGIN,
     # which comes only before the first change, is switched off.
-    return create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"isolation_level": None})
+    return create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool,
+                         connect_args={"isolation_level": None})
 
 
 @contextlib.contextmanager
@@ -252,19 +253,19 @@ def write(classroom, result, released):
         raise LessonError(f"{result.student!r} can't be a student's id: letters, digits and . _ @ + - only, at most 80, and "
                           "a letter or digit first")
     notebook = _with_verdicts(fill(released, result.sources, result.outputs), result)
-    late = _late_penalties(classroom)
     with writing(classroom):
         with _session(classroom, "BEGIN IMMEDIATE") as session:
             submitted = _submitted(session, result)
             path = classroom.root / "autograded" / result.student / result.lesson / f"{result.lesson}.ipynb"
             _grade(session, submitted, result, notebook, _cells(path))
             session.flush()
-            _penalise(late, submitted)
+            _penalise(classroom, submitted)
         _show(path, notebook, result.submitted)
 
 
 def _notebook(session, lesson):
-    return session.scalar(select(Notebook).join(Notebook.assignment).where(Assignment.name == lesson, Notebook.name == lesson))
+    return session.scalar(select(Notebook).join(Notebook.assignment)
+                          .where(Assignment.name == lesson, Notebook.name == lesson))
 
 
 def _submitted(session, result):
@@ -298,7 +299,8 @@ def _grade(session, submitted, result, notebook, before):
     scores |= {each.question: None if each.answered else 0.0 for each in result.by_hand}
     if scores.keys() != grades.keys():
         odd = ", ".join(sorted(scores.keys() ^ grades.keys()))
-        raise LessonError(f"{result.student}: was graded by another version of {result.lesson}, where {odd} differs; grade again")
+        raise LessonError(f"{result.student}: was graded by another version of {result.lesson}, where {odd} differs; "
+                          "grade again")
     said, sentences, above = {name: [] for name in comments}, _sentences(result), None
     for cell in notebook.cells:
         marks = cell.metadata.get("nbgrader", {"grade": False, "solution": False})
@@ -324,47 +326,48 @@ def _score(grade, score, changed):
     if grade.manual_score is None:
         grade.needs_manual_grade = score is None
         return None
-    grade.needs_manual_grade |= changed
-    return (f"Given by hand: {card.points_text(grade.manual_score)}. It has changed since, so a person will look at it again."
-            if grade.needs_manual_grade else None)
+    grade.needs_manual_grade |= changed  # until somebody has looked
+    if grade.needs_manual_grade:
+        given = card.points_text(grade.manual_score)
+        return f"Given by hand: {given}. It has changed since, so a person will look at it again."
 
 
 def _sentences(result):
     """{grade id: what its automatic comment says}"""
-    said = {f"check-{each.check}": f"`{each.check}`: {each.hint}" for each in result.verdicts if each.verdict != PASSED}
+    why = {FAILED: "", NOT_GRADED: " could not be judged"}
+    said = {f"check-{each.check}": f"`{each.check}`{why[each.verdict]}: {each.hint}"
+            for each in result.verdicts if each.verdict != PASSED}
     said |= {each.question: "No response." for each in result.by_hand if not each.answered}
     # A hint may quote the submission, and nbgrader's feedback takes a comment for Markdown.
     return {name: safe_markdown(card.printable(text)) for name, text in said.items()}
 
 
-def _late_penalties(classroom):
-    config = _config(classroom)
+def _penalise(classroom, submitted):
+    """What nbgrader's AssignLatePenalties does, within our transaction."""
+    config, submission, score = _config(classroom), submitted.assignment, submitted.score
+    submitted.late_submission_penalty = None
     try:
         late = AssignLatePenalties(config=config)
         late.init_plugin()
+        if submission.total_seconds_late > 0:
+            penalty = late.plugin_inst.late_submission_penalty(submission.student_id, score, submission.total_seconds_late)
+            if penalty is not None:
+                submitted.late_submission_penalty = late._check_late_penalty(submitted, penalty)
     except Exception as error:
-        raise LessonError(f"{classroom.root / 'nbgrader_config.py'}: the late penalty: {error}") from None
-    return late
-
-
-def _penalise(late, submitted):
-    """What nbgrader's AssignLatePenalties does, within our transaction."""
-    submission = submitted.assignment
-    submitted.late_submission_penalty = None
-    if submission.total_seconds_late > 0:
-        penalty = late.plugin_inst.late_submission_penalty(submission.student_id, submitted.score, submission.total_seconds_late)
-        if penalty is not None:
-            submitted.late_submission_penalty = late._check_late_penalty(submitted, penalty)
+        raise LessonError(f"{classroom.root / 'nbgrader_config.py'}: the late penalty of {submission.student_id} can't be "
+                          f"computed: {type(error).__name__}: {error}") from error
 
 
 # --- Its notebook ---
 
 def _with_verdicts(notebook, result):
-    cells = {cell.id: cell for cell in notebook.cells}
-    for judged in result.verdicts:
-        verdict = Verdict(**{each.name: getattr(judged, each.name) for each in fields(Verdict)})
-        cells[f"check-{judged.check}"].outputs = [nbformat.v4.new_output(
-            "display_data", {"text/plain": card.as_text(verdict), "text/html": card.as_html(verdict)})]
+    verdicts = {f"check-{each.check}": Verdict(**{part.name: getattr(each, part.name) for part in fields(Verdict)})
+                for each in result.verdicts}
+    for cell in notebook.cells:
+        if cell.id in verdicts:
+            verdict = verdicts[cell.id]
+            cell.outputs = [nbformat.v4.new_output(
+                "display_data", {"text/plain": card.as_text(verdict), "text/html": card.as_html(verdict)})]
     return notebook
 
 
@@ -420,9 +423,11 @@ def totals(classroom, lesson, students=None):
               .where(Grade.notebook_id.in_(chosen), or_(Grade.manual_score.is_not(None), Grade.extra_credit.is_not(None))))
     comments = (select(Comment.notebook_id, BaseCell.name, Comment.manual_comment).join(Comment.cell)
                 .where(Comment.notebook_id.in_(chosen), Comment.manual_comment != ""))
-    sums = (select(SubmittedNotebook.id, SubmittedAssignment.student_id, SubmittedNotebook.score, SubmittedNotebook.max_score,
-                   SubmittedNotebook.late_submission_penalty, SubmittedNotebook.needs_manual_grade)
-            .join(SubmittedNotebook.assignment).where(SubmittedNotebook.id.in_(chosen)).order_by(SubmittedAssignment.student_id))
+    sums = (select(SubmittedNotebook.id, SubmittedAssignment.student_id, SubmittedNotebook.score,
+                   SubmittedNotebook.max_score, SubmittedNotebook.late_submission_penalty,
+                   SubmittedNotebook.needs_manual_grade)
+            .join(SubmittedNotebook.assignment).where(SubmittedNotebook.id.in_(chosen))
+            .order_by(SubmittedAssignment.student_id))
     with _session(classroom) as session:
         given = defaultdict(dict)
         for notebook, name, score in session.execute(points):

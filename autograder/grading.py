@@ -5,6 +5,7 @@ graded stands in the class folder, and is judged again only when the hand-in or 
 """
 
 import atexit
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -28,7 +29,7 @@ from course_lib.check import checks_of
 from course_lib.data import cache_dir
 from course_lib.scale import Scale, current_scale
 
-DEATHS = 2  # of workers, before a submission is given up as the one that kills them
+DEATHS = 1  # of workers that a submission may have seen, before it is tried alone, and once more before it is given up
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
             elif not regrade and is_current(known, spliced, keys):
                 keep(_dated(known, each), fresh=False)
             else:
-                pending[each.student] = each, spliced, None if regrade else known
+                pending[each.student] = dataclasses.replace(each, data=None), spliced, None if regrade else known
         if pending:
             with _cluster(jobs or os.cpu_count() or 1, scheduler, terms, len(pending)) as cluster:
                 for name, outcome in _outcomes(cluster, terms, secret, keys, pending):
@@ -183,21 +184,36 @@ def _cluster(jobs, scheduler, terms, tasks):
 def _outcomes(client, terms, secret, keys, pending):
     """(student, Result or the reason why there is none), as they come."""
     from distributed import as_completed
-    from distributed.scheduler import KilledWorker
-    futures = {client.submit(_judge, terms, secret, keys, name, spliced, known and known.as_json(), pure=False, retries=1,
-                             resources={"GPU": 1} if terms.gpu else None): name
-               for name, (_, spliced, known) in pending.items()}
+
+    def submit(name):
+        _, spliced, known = pending[name]
+        return client.submit(_judge, terms, secret, keys, name, spliced, known and known.as_json(), pure=False,
+                             resources={"GPU": 1} if terms.gpu else None)
+
+    futures, suspects = {submit(name): name for name in pending}, []
     for future in as_completed(futures):
-        name = futures[future]
-        try:
-            yield name, future.result()
-        except KilledWorker:
-            yield name, f"The process that judges ended {DEATHS + 1} times while it judged this submission."
-        except LessonError as error:
-            raise error
-        except Exception as error:
-            yield name, f"Grading itself failed ({type(error).__name__}: {error}). Please report it."
+        name, outcome = futures[future], _outcome(future)
+        if outcome is None:
+            suspects.append(name)
+        else:
+            yield name, outcome
         future.release()
+    # With a worker die all the tasks that it had been given: alone, each shows whether it was to blame.
+    for name in suspects:
+        yield name, _outcome(submit(name)) or "The process that judges ended again and again while it judged this submission."
+
+
+def _outcome(future):
+    """What a task gave: a Result, the reason why there is none, or None if its workers died."""
+    from distributed.scheduler import KilledWorker
+    try:
+        return future.result()
+    except KilledWorker:
+        return None
+    except LessonError:
+        raise
+    except Exception as error:
+        return f"Grading itself failed ({type(error).__name__}: {error}). Please report it."
 
 
 def _judge(terms, secret, keys, student, spliced, known):

@@ -145,14 +145,14 @@ def _handins(files, source, lesson, students):
     if not theirs:
         raise LessonError(f"{source}: holds nothing handed in for {lesson}. Looked for <student>/{lesson}/{lesson}.ipynb, "
                           f"<student>.ipynb, <student>_{lesson}.ipynb, and what Moodle, Canvas and Blackboard make of them; "
-                          f"there: {_listed(sorted(top))}")
+                          f"there: {_listed(top)}")
     ids = _ids(theirs)
     missing = sorted(set(students or ()) - set(ids.values()))
     if missing:
         raise LessonError(f"{source}: {_shown(name)} handed in nothing for {lesson}; there are: "
                           f"{', '.join(sorted(ids.values()))}" for name in missing)
-    return sorted((_handin(found, ids[who], lesson) for who, found in theirs.items() if not students or ids[who] in students),
-                  key=lambda handin: handin.student)
+    wanted = [who for who in theirs if not students or ids[who] in students]
+    return [_handin(theirs[who], ids[who], lesson) for who in sorted(wanted, key=ids.get)]
 
 
 # --- Whose a file is ---
@@ -262,16 +262,21 @@ def _candidates(found, lesson):
 
 
 def _moment(text):
-    """A time as nbgrader writes it, ISO and UTC; None if it is none. Without a time zone it counts as UTC."""
+    """A time as nbgrader writes it, ISO and UTC; None if it is none.
+
+    Without a time zone, or with an abbreviation that this system doesn't know, it counts as UTC, as it does for nbgrader.
+    """
+    if not TIMESTAMP.fullmatch(text):  # looked over first, since a time zone can name a file to dateutil
+        return None
     try:
-        # A time zone can name a file to dateutil, so the text is looked over first.
-        return parse_utc(text).replace(tzinfo=timezone.utc).isoformat() if TIMESTAMP.fullmatch(text) else None
+        together = re.sub(r" (?=[+-]\d{4}$)", "", text)  # apart, nbgrader takes +0100 for a hundred seconds
+        return parse_utc(together).replace(tzinfo=timezone.utc).isoformat()
     except (ValueError, OverflowError):
         return None
 
 
 def _listed(names, most=5):
-    names = [_shown(name) for name in names]
+    names = sorted(_shown(name) for name in names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest or "nothing"
 
@@ -355,13 +360,17 @@ def _in_zip(archive, source):
         raise LessonError(f"{source}: has {len(infos)} files in it, and at most {MAX_FILES} are looked at")
     files = []
     for info in infos:
-        parts = tuple(part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".", ".."))
-        if info.is_dir():
+        name = info.filename.replace("\\", "/")
+        parts = tuple(part for part in name.split("/") if part not in ("", ".", ".."))
+        parts = (*parts[:MAX_DEPTH], "/".join(parts[MAX_DEPTH:])) if len(parts) > MAX_DEPTH else parts
+        if any(IGNORED.fullmatch(part) for part in parts):
+            continue
+        if name.endswith("/"):
             files.append(_File((*parts, ""), why_not="is empty"))
-        elif not any(IGNORED.fullmatch(part) for part in parts):
+        else:
             files.append(_File(parts, info.date_time, functools.partial(_read_member, archive, info, left)))
     full = {file.parts[:depth] for file in files for depth in range(1, len(file.parts)) if file.parts[-1]}
-    return [file for file in files if file.parts and (file.parts[-1] or file.parts[:-1] not in full)]
+    return [file for file in files if any(file.parts) and (file.parts[-1] or file.parts[:-1] not in full)]
 
 
 def _unwrapped(files, lesson):
@@ -381,13 +390,16 @@ def _read_member(archive, info, left):
         raise _Unreadable("is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _Unreadable("is packed in a way that no LMS uses")
-    if left[0] < MAX_BYTES:
-        raise _Unreadable(f"isn't read, since {MAX_ZIP_BYTES // 1024**2} MB have been unpacked from this zip; hand over less")
+
+    def chunks(opened):
+        while chunk := opened.read(1024**2):
+            left[0] -= len(chunk)
+            if left[0] < 0:
+                raise _Unreadable(f"isn't read: the zip holds more than {MAX_ZIP_BYTES // 1024**2} MB; divide it")
+            yield chunk
+
     try:
-        packed = min(info.compress_size, os.fstat(archive.fp.fileno()).st_size)
         with archive.open(info) as opened:
-            data = _capped(iter(lambda: opened.read(1024**2), b""), packed)
+            return _capped(chunks(opened), packed=min(info.compress_size, os.fstat(archive.fp.fileno()).st_size))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OSError) as error:
         raise _Unreadable(f"can't be unpacked ({error})") from None
-    left[0] -= len(data)
-    return data

@@ -79,6 +79,8 @@ class Sandbox:
         walls.prepare(Path(self._folder.name), self._uid or os.getuid())
         if self.isolated:
             walls.probe(self.sights)
+        if self._warm:
+            self._zygote_socket()
         return self
 
     def __exit__(self, *_):

@@ -141,7 +141,7 @@ def _cells(data):
     if not data.strip():
         raise ValueError("the notebook is empty")
     if data.count(b"{") + data.count(b"[") > MAX_PARTS:
-        raise ValueError(f"the notebook has more than {MAX_PARTS:,} parts; clear its outputs, save it, and hand it in again")
+        raise ValueError(f"the notebook has more than {MAX_PARTS:,} parts; clear its outputs, save it, hand it in again")
     try:
         notebook = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -188,7 +188,8 @@ def _source(cell, found):
         return cell.source, ""
     length = len(wanted.text)
     if cell.cell_type == "markdown":
-        note = "" if wanted.kind == "markdown" else f"was no Markdown cell any more (cell {wanted.number}); its text was taken"
+        changed = f"isn't a Markdown cell any more (cell {wanted.number}); its text was taken"
+        note = "" if wanted.kind == "markdown" else changed
         if length <= MAX_CELL:
             return safe_markdown(wanted.text), note
         cut = f"[… cut here: the answer is {length:,} characters long, and at most {MAX_CELL:,} are kept]"

@@ -15,6 +15,7 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbgrader.api import Gradebook
@@ -60,14 +61,16 @@ def copy_of(classroom, to):
     return ClassFolder(to)
 
 
-def a_result(student="ann", mean="passed", spread="passed", answer="Both move.", submitted="2026-01-05 10:00:00 UTC", hint="Sum, then divide."):
+def a_result(student="ann", mean="passed", spread="passed", answer="Both move.", submitted="2026-01-05 10:00:00 UTC",
+             hint="Sum, then divide."):
     def judged(check, verdict):
         most = CHECKS[check].points
         return Judged(check, verdict, most if verdict == "passed" else 0.0, most, "" if verdict == "passed" else hint)
 
     sources = {"solution-mean": f"def mean(values):\n    return '{mean}'"} | ({"answer-outliers": answer} if answer else {})
-    return Result(student, "toy", [judged("mean", mean), judged("spread", spread)], [Question("outliers", 2, None, bool(answer))],
-                  sources, {"solution-mean": [{"text": "so far so good\n"}]}, submitted=submitted)
+    return Result(student, "toy", [judged("mean", mean), judged("spread", spread)],
+                  [Question("outliers", 2, None, bool(answer))], sources,
+                  {"solution-mean": [{"text": "so far so good\n"}]}, submitted=submitted)
 
 
 @contextlib.contextmanager
@@ -119,7 +122,8 @@ def test_the_class_is_an_nbgrader_course_with_the_lesson(toy_class, released):
     assert nbformat.read(root / "release/toy/toy.ipynb", as_version=4) == released
     with opened(toy_class[0]) as book:
         notebook = book.find_notebook("toy", "toy")
-        assert {each.name: each.max_score for each in notebook.grade_cells} == {"check-mean": 3, "check-spread": 1.5, "outliers": 2}
+        assert {each.name: each.max_score for each in notebook.grade_cells} == {
+            "check-mean": 3, "check-spread": 1.5, "outliers": 2}
         assert not notebook.submissions
     config = (root / "nbgrader_config.py").read_text()
     assert "nbgrader_plugin.install(c)" in config
@@ -135,6 +139,11 @@ def test_preparing_again_does_nothing(classroom, toy_class):
 
 def files(classroom):
     return [path for path in classroom.root.rglob("*") if path.is_file() and path.name != "gradebook.lock"]
+
+
+def test_the_config_says_where_the_checkout_is_only_to_a_python_that_does_not_know_it(classroom, monkeypatch):
+    monkeypatch.setattr(sys, "executable", os.path.realpath(sys.executable))  # without the environment around it
+    assert f'sys.path.append("{ROOT}")' in gradebook._first_config(classroom)
 
 
 def test_a_changed_text_reaches_the_release_and_leaves_the_grades(classroom, released, tmp_path):
@@ -181,7 +190,8 @@ def test_points_verdicts_and_questions(classroom, released):
     gradebook.write(classroom, a_result(mean="failed", spread="not graded"), released)
     assert grades(classroom) == {"check-mean": (0, None, 0, False), "check-spread": (None, None, 0, True),
                                  "outliers": (None, None, 0, True)}
-    assert comments(classroom) == {"mean": "`mean`: Sum, then divide.", "spread": "`spread`: Sum, then divide.", "outliers": None}
+    assert comments(classroom) == {"mean": "`mean`: Sum, then divide.", "outliers": None,
+                                   "spread": "`spread` could not be judged: Sum, then divide."}
 
 
 def test_an_untouched_question_is_worth_nothing(classroom, released):
@@ -197,8 +207,9 @@ def test_what_people_gave_outlives_a_regrade(classroom, released):
         gradebook.write(classroom, a_result(mean="passed", spread="failed"), released)
         assert grades(classroom) == {"check-mean": (3, 2, 2, True), "check-spread": (0, 1, 1, False),
                                      "outliers": (None, 1.5, 1.5, False)}
-        assert comments(classroom) == {"mean": "Given by hand: 2 points. It has changed since, so a person will look at it again.",
-                                       "spread": "`spread`: Sum, then divide.", "outliers": "Say why."}
+        assert comments(classroom) == {
+            "mean": "Given by hand: 2 points. It has changed since, so a person will look at it again.",
+            "spread": "`spread`: Sum, then divide.", "outliers": "Say why."}
     # "Resolve", in the formgrader.
     by_people(classroom, "ann", {"check-mean": 2})
     gradebook.write(classroom, a_result(mean="passed", spread="failed"), released)
@@ -246,6 +257,23 @@ def test_the_late_penalty_that_the_class_configures(classroom, released, config,
     # In time after all: an earlier hand-in is put in the place of the late one.
     gradebook.write(classroom, a_result("ann", submitted="2026-01-05T12:00:00+00:00"), released)
     assert gradebook.totals(classroom, "toy")["ann"].penalty == 0
+
+
+def test_a_penalty_that_can_not_be_computed_is_named(classroom, released):
+    configure(classroom, """
+from nbgrader.plugins import BasePlugin
+class Broken(BasePlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return 1 / 0
+c.AssignLatePenalties.plugin_class = Broken
+""")
+    with opened(classroom) as book:
+        book.update_or_create_assignment("toy", duedate=DUE)
+    gradebook.write(classroom, a_result(), released)
+    before = state(classroom)
+    with pytest.raises(LessonError, match="late penalty of ann can't be computed: ZeroDivisionError"):
+        gradebook.write(classroom, a_result(mean="failed", submitted="2026-01-06 10:00:00 UTC"), released)
+    assert state(classroom) == before
 
 
 def test_totals_and_what_people_gave(classroom, released):
@@ -343,8 +371,10 @@ def test_the_notebook_shows_the_submission_and_the_verdicts(classroom, released)
 
 # --- What doesn't belong there ---
 
-@given(st.one_of(st.sampled_from(["", ".", "..", "../ann", "/tmp/x", "a/b", "a\0", "a\n", "-x", ".hidden", "ann ", "x" * 81, "a\\b", "ä"]),
-                 st.text(max_size=5).map(lambda text: f"../{text}")))
+NO_NAMES = ["", ".", "..", "../ann", "/tmp/x", "a/b", "a\0", "a\n", "-x", ".hidden", "ann ", "x" * 81, "a\\b", "ä"]
+
+
+@given(st.sampled_from(NO_NAMES) | st.text(max_size=5).map(lambda text: f"../{text}"))
 @settings(max_examples=40, deadline=None)
 def test_a_name_that_is_none_is_refused(toy_class, released, student):
     before = files(toy_class[0])
@@ -364,10 +394,12 @@ def test_a_lesson_that_is_none_is_refused(classroom, released):
 def test_a_result_of_other_checks_is_refused(classroom, released):
     gradebook.write(classroom, a_result(), released)
     before = state(classroom)
-    result = a_result(mean="failed")
-    del result.verdicts[1]
-    with pytest.raises(LessonError, match="check-spread differs"):
-        gradebook.write(classroom, result, released)
+    less, other = a_result(mean="failed"), a_result(mean="failed")
+    del less.verdicts[1]
+    other.verdicts[1].check = "median"
+    for result, odd in (less, "check-spread"), (other, "check-median, check-spread"):
+        with pytest.raises(LessonError, match=f"where {odd} differs"):
+            gradebook.write(classroom, result, released)
     assert state(classroom) == before
 
 
@@ -388,11 +420,13 @@ def state(classroom, student="ann"):
             "SELECT id FROM student WHERE id = ?",
             "SELECT timestamp FROM submitted_assignment WHERE student_id = ?",
             """SELECT cell.name, cell.type, late_submission_penalty, auto_score, manual_score, needs_manual_grade
-               FROM submitted_assignment AS handed_in JOIN submitted_notebook AS notebook ON notebook.assignment_id = handed_in.id
+               FROM submitted_assignment AS handed_in
+               JOIN submitted_notebook AS notebook ON notebook.assignment_id = handed_in.id
                JOIN grade ON grade.notebook_id = notebook.id JOIN base_cell AS cell ON cell.id = cell_id
                WHERE student_id = ? ORDER BY cell.name""",
             """SELECT cell.name, auto_comment, manual_comment
-               FROM submitted_assignment AS handed_in JOIN submitted_notebook AS notebook ON notebook.assignment_id = handed_in.id
+               FROM submitted_assignment AS handed_in
+               JOIN submitted_notebook AS notebook ON notebook.assignment_id = handed_in.id
                JOIN comment ON comment.notebook_id = notebook.id JOIN base_cell AS cell ON cell.id = cell_id
                WHERE student_id = ? ORDER BY cell.name""")]
     return said, shown(classroom, student).read_bytes() if shown(classroom, student).exists() else None
@@ -411,7 +445,7 @@ def in_a_fork(work):
 
 
 def dying_at(step, work):
-    """Do the work in a process that is killed before its step number `step`: a statement, a commit, or a change of a file."""
+    """Do the work in a process that is killed before step number `step`: a statement, a commit, or a change of a file."""
     def work_and_die():
         steps = iter(range(step + 1))
 
@@ -421,8 +455,8 @@ def dying_at(step, work):
 
         for name in "before_cursor_execute", "commit":
             event.listen(Engine, name, count)
-        changes = {"os.rename", "os.remove", "os.chmod", "os.mkdir"}
-        sys.addaudithook(lambda name, arguments: count() if name in changes or (name == "open" and arguments[1] in ("w", "wb")) else None)
+        sys.addaudithook(lambda name, arguments: count() if name in ("os.rename", "os.remove", "os.chmod", "os.mkdir")
+                         or name == "open" and arguments[1] in ("w", "wb") else None)
         work()
 
     return in_a_fork(work_and_die)
@@ -526,8 +560,12 @@ def test_a_second_coordinator_waits_or_is_told_who_it_waits_for(classroom, relea
 
 def test_two_who_write_at_once_lose_nothing(classroom, released):
     names = [[f"{who}{number}" for number in range(8)] for who in "ab"]
-    threads = [threading.Thread(target=in_a_fork, args=[lambda mine=mine: [gradebook.write(classroom, a_result(name), released)
-                                                                          for name in mine]]) for mine in names]
+
+    def coordinator(mine):
+        for name in mine:
+            gradebook.write(classroom, a_result(name), released)
+
+    threads = [threading.Thread(target=in_a_fork, args=[functools.partial(coordinator, mine)]) for mine in names]
     for each in threads:
         each.start()
     for each in threads:

@@ -59,15 +59,16 @@ def test_nbgraders_submitted_folder(tmp_path):
     put(tmp_path, "bea/gan_math/timestamp.txt", data=b"2015-02-02 15:58:23.948203 UTC\n")
     put(tmp_path, "bea/sanet/sanet.ipynb", "bea/gan_math/.ipynb_checkpoints/gan_math-checkpoint.ipynb")
     first, second = find(tmp_path, "gan_math")
-    assert (first.student, first.lesson, first.data, first.problem, first.notes) == ("al@x.org", "gan_math", NOTEBOOK, "", ())
-    assert first.submitted is None
+    assert first == handin.Handin("al@x.org", "gan_math", NOTEBOOK, submitted=None, problem="", notes=())
     assert (second.student, second.submitted, second.notes) == ("bea", "2015-02-02T15:58:23.948203+00:00", ())
 
 
 @pytest.mark.parametrize("text, submitted", [
     (b"2015-02-02 15:58:23", "2015-02-02T15:58:23+00:00"), (b"2015-02-02 15:58:23 EST5EDT", "2015-02-02T20:58:23+00:00"),
-    (b"2015-02-02 15:58:23 America/New_York", "2015-02-02T20:58:23+00:00"), (b"2015-02-02 15:58:23 /etc/localtime", None),
-    (b"2015-99-99 15:58:23 UTC", None), (b"", None), (b"\xff\x00", None), (b"2015-02-02 " * 10**6, None),
+    (b"2015-02-02 15:58:23 +0100", "2015-02-02T14:58:23+00:00"), (b"2015-02-02 15:58:23 /etc/localtime", None),
+    (b"2015-02-02 15:58:23 America/New_York", "2015-02-02T20:58:23+00:00"),
+    (b"2015-99-99 15:58:23 UTC", None), (b"", None), (b"\xff\x00", None),
+    (b"2015-02-02 " * 10**6, None),
     (b"0001-01-01 00:00:00 +9999", None), (b"2015-02-02 15:58:23 ../../../etc/localtime", None),
 ])
 def test_a_timestamp_is_read_with_care(tmp_path, text, submitted):
@@ -75,9 +76,7 @@ def test_a_timestamp_is_read_with_care(tmp_path, text, submitted):
     put(tmp_path, "bea/gan_math/timestamp.txt", data=text)
     found = only(tmp_path)
     assert (found.data, found.problem) == (NOTEBOOK, "")
-    if submitted or not text.startswith(b"0001"):
-        assert found.submitted == submitted
-    assert bool(found.notes) == (found.submitted is None)
+    assert found.submitted == submitted and bool(found.notes) == (submitted is None)
 
 
 def test_a_timestamp_of_the_learners_own_says_nothing(tmp_path):
@@ -107,16 +106,16 @@ MOODLE = {"Zoë Ann Li_12345_assignsubmission_file_/solution.ipynb": NOTEBOOK,
           "Participant_78_assignsubmission_file_gan_math.ipynb": NOTEBOOK,
           "Default group_assignsubmission_file/work/gan_math.ipynb": NOTEBOOK}
 CANVAS = {"liann_LATE_123_456_gan_math-2.ipynb": NOTEBOOK, "obrien_124_457_my work_1.ipynb": NOTEBOOK,
-          "anon_x7Yz1_458_gan_math.ipynb": NOTEBOOK, "LATE_anon_q9_459_gan_math.ipynb": NOTEBOOK,
-          "vandenberg_2_125_460_gan_math.ipynb": NOTEBOOK}
+          "anon_x7Yz1_458_gan_math.ipynb": NOTEBOOK, "LATE_anon_q9_459_gan_math.ipynb": NOTEBOOK}
 BLACKBOARD = {"gan_math_bitdiddle_attempt_2016-01-30-15-00-00_problem1.ipynb": NOTEBOOK}
 LAYOUTS = {
     "moodle": (MOODLE, ["Default_group", "Participant_77", "Participant_78", "Zoe_Ann_Li_12345"]),
-    "canvas": (CANVAS, ["anon_q9", "anon_x7Yz1", "liann_123", "obrien_124", "vandenberg_2_125"]),
+    "canvas": (CANVAS, ["anon_q9", "anon_x7Yz1", "liann_123", "obrien_124"]),
     "blackboard": (BLACKBOARD, ["bitdiddle"]),
     "nbgrader": ({"bea/gan_math/gan_math.ipynb": NOTEBOOK, "cy/gan_math/gan_math.ipynb": NOTEBOOK}, ["bea", "cy"]),
     "loose": ({"bea.ipynb": NOTEBOOK, "cy_gan_math.ipynb": NOTEBOOK}, ["bea", "cy"]),
-    "folders": ({"bea/gan_math.ipynb": NOTEBOOK, "cy/x.ipynb": NOTEBOOK, "di/deep/gan_math.ipynb": NOTEBOOK}, ["bea", "cy", "di"]),
+    "folders": ({"bea/gan_math.ipynb": NOTEBOOK, "cy/x.ipynb": NOTEBOOK, "di/deep/gan_math.ipynb": NOTEBOOK},
+                ["bea", "cy", "di"]),
 }
 
 
@@ -132,7 +131,8 @@ def test_layouts_unpacked_and_packed(tmp_path, layout, around):
         folders = {f"{name.rpartition('/')[0]}/": b"" for name in members if "/" in name}
         members = {**(folders if "folders" in around else {}), **members}
         prefix = "export/" if "around" in around else ""
-        source = zipped(tmp_path / "all.zip", {"__MACOSX/._x": b"", **{prefix + name: data for name, data in members.items()}})
+        members = {prefix + name: data for name, data in members.items()}
+        source = zipped(tmp_path / "all.zip", {"__MACOSX/": b"", "__MACOSX/._x": b"", **members})
     found = find(source, "gan_math")
     assert sorted(each.student for each in found) == wanted
     assert {(each.data, each.problem) for each in found} == {(NOTEBOOK, "")}
@@ -161,7 +161,7 @@ def test_the_newest_of_several_is_taken(tmp_path):
     put(tmp_path, "bea_1_assignsubmission_file_/gan_math (1).ipynb", data=b"new", date=2_000_000)
     put(tmp_path, "bea_1_assignsubmission_file_/other.ipynb", data=b"another", date=3_000_000)
     found = only(tmp_path)
-    assert found.data == b"new" and "2 notebooks" in found.notes[1] and "gan_math (1).ipynb" in found.notes[1]
+    assert found.data == b"new" and "2 notebooks" in found.notes[0] and "gan_math (1).ipynb" in found.notes[0]
 
 
 def test_in_a_zip_dates_count_and_in_canvas_the_files_numbers(tmp_path):
@@ -172,10 +172,9 @@ def test_in_a_zip_dates_count_and_in_canvas_the_files_numbers(tmp_path):
 
 
 def test_other_files_are_named_and_ignored(tmp_path):
-    put(tmp_path, "bea/gan_math/gan_math.ipynb", *(f"bea/gan_math/{name}" for name in ("torch.py", "data/x.pt", "other.ipynb")))
+    put(tmp_path / "bea" / "gan_math", "gan_math.ipynb", "torch.py", "data/x.pt", "other.ipynb")
     found = only(tmp_path)
-    assert found.data == NOTEBOOK and found.notes == ("handed in beside it, and ignored: data/x.pt, other.ipynb, torch.py",) or \
-        sorted(re.findall(r"[\w/]+\.\w+", found.notes[0])) == ["data/x.pt", "other.ipynb", "torch.py"]
+    assert found.data == NOTEBOOK and found.notes == ("handed in beside it, and ignored: data/x.pt, other.ipynb, torch.py",)
 
 
 @pytest.mark.parametrize("names, said", [
@@ -272,14 +271,14 @@ def test_what_may_not_be_read_says_so(tmp_path):
 
 def test_zip_bombs_are_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(handin, "MAX_BYTES", 3 * 1024**2)
-    monkeypatch.setattr(handin, "MAX_ZIP_BYTES", 6 * 1024**2)
+    monkeypatch.setattr(handin, "MAX_ZIP_BYTES", 11 * 1024**2)
     noise = os.urandom(2 * 1024**2)
     path = zipped(tmp_path / "all.zip", {"a.ipynb": noise, "b.ipynb": noise, "c.ipynb": bytes(2 * 1024**2),
                                          "d.ipynb": os.urandom(4 * 1024**2), "e.ipynb": noise})
     found = {each.student: each for each in find(path, "gan_math")}
     assert found["a"].data == found["b"].data == noise
     assert "200:1" in found["c"].problem and "larger than 3 MB" in found["d"].problem
-    assert "have been unpacked" in found["e"].problem
+    assert "more than 11 MB" in found["e"].problem
     assert only_of(path, "e").data == noise
 
 
@@ -300,7 +299,7 @@ def test_what_a_zip_says_of_sizes_is_not_believed(tmp_path, monkeypatch):
 
 
 def test_broken_members_do_not_stop_the_others(tmp_path):
-    path = zipped(tmp_path / "all.zip", {"a.ipynb": NOTEBOOK * 9, "b.ipynb": NOTEBOOK, "c.ipynb": NOTEBOOK, "d.ipynb": NOTEBOOK})
+    path = zipped(tmp_path / "all.zip", {f"{name}.ipynb": NOTEBOOK * 9 for name in "abcd"})
     data = bytearray(path.read_bytes())
     entries = [match.start() for match in re.finditer(b"PK\x01\x02", data)]
     data[data.index(b"a.ipynb") + 9] ^= 0xff  # what is packed
@@ -309,12 +308,13 @@ def test_broken_members_do_not_stop_the_others(tmp_path):
     path.write_bytes(data)
     found = {each.student: each for each in find(path, "gan_math")}
     assert "can't be unpacked" in found["a"].problem and "encrypted" in found["b"].problem
-    assert "packed in a way" in found["c"].problem and found["d"].data == NOTEBOOK
+    assert "packed in a way" in found["c"].problem and found["d"].data == NOTEBOOK * 9
 
 
 def test_a_zips_names_lead_nowhere_and_its_links_are_none(tmp_path):
-    path = zipped(tmp_path / "all.zip", {"../../bea/gan_math/gan_math.ipynb": NOTEBOOK, "/cy/gan_math/gan_math.ipynb": NOTEBOOK,
-                                         "di\\gan_math\\gan_math.ipynb": NOTEBOOK, "..": b"", "/": b"", "./": b"", "": b""})
+    names = ["../../bea/gan_math/gan_math.ipynb", "/cy/gan_math/gan_math.ipynb", "di\\gan_math\\gan_math.ipynb",
+             "..", "/", "./", ""]
+    path = zipped(tmp_path / "all.zip", dict.fromkeys(names, NOTEBOOK))
     with zipfile.ZipFile(path, "a") as archive:
         link = zipfile.ZipInfo("el.ipynb")
         link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
@@ -341,8 +341,9 @@ def test_a_zip_inside_is_not_opened(tmp_path):
 # --- Ids ---
 
 @pytest.mark.parametrize("name, student", [
-    ("Zoë Müller-Łoś", "Zoe_Muller-Los"), ("Øystein Straße", "Oystein_Strasse"), ("Иван Жуков", "Ivan_Zhukov"), ("Σωκράτης", "Sokratis"),
-    ("../../x", "x"), ("<script>alert(1)", "scriptalert1"), ("O'Brien, Pat", "OBrien_Pat"), ("a\x00\x1b[31mb", "a31mb"),
+    ("Zoë Müller-Łoś", "Zoe_Muller-Los"), ("Øystein Straße", "Oystein_Strasse"), ("Иван Жуков", "Ivan_Zhukov"),
+    ("Σωκράτης", "Sokratis"), ("../../x", "x"), ("<script>alert(1)", "scriptalert1"),
+    ("O'Brien, Pat", "OBrien_Pat"), ("a\x00\x1b[31mb", "a31mb"),
     ("王小明", "u738bu5c0fu660e"), ("a" * 300, "a" * 80), (".", "unnamed"), ("!!!", "unnamed"), ("ﬁ．．／x", "fi..x"),
     ("-rf", "rf"), ("a\u202eb", "ab"), ("me+1@x.org", "me+1@x.org"), ("٣", "u663"),
 ])
@@ -351,7 +352,7 @@ def test_an_id_is_readable_and_safe(name, student):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sets(st.text(max_size=100) | st.sampled_from(["x", "../x", "<x>", "X", "x!", "", "é", "e", "x-" + "0" * 8]), max_size=8))
+@given(st.sets(st.text(max_size=100) | st.sampled_from(["x", "../x", "<x>", "X", "x!", "", "é", "e"]), max_size=8))
 def test_ids_are_ids_and_differ(names):
     ids = handin._ids(sorted(names))
     assert all(STUDENT.fullmatch(each) for each in ids.values()) and len(set(ids.values())) == len(names)
@@ -381,9 +382,11 @@ def test_names_that_are_no_text_are_read(tmp_path):
 
 def test_hostile_names_in_zips_do_not_stop_anything(tmp_path):
     names = ["<script>.ipynb", "\x1b[31m.ipynb", "a" * 60_000 + ".ipynb", "_" * 5000 + "1.ipynb", "1_" * 20_000 + ".ipynb",
-             "a/" * 20_000 + "gan_math.ipynb", "_1_1_x_attempt_" * 1000 + ".ipynb", "x_assignsubmission_" * 2000, "\n/gan_math/gan_math.ipynb"]
+             "a/" * 20_000 + "gan_math.ipynb", "_1_1_x_attempt_" * 1000 + ".ipynb", "x_assignsubmission_" * 2000,
+             "\n/gan_math/gan_math.ipynb", "ok.ipynb"]
+    path = zipped(tmp_path / "all.zip", dict.fromkeys(names, NOTEBOOK))
     start = time.perf_counter()
-    found = find(zipped(tmp_path / "all.zip", {"ok.ipynb": NOTEBOOK} | dict.fromkeys(names, NOTEBOOK)), "gan_math")
+    found = find(path, "gan_math")
     assert time.perf_counter() - start < 3 and "ok" in {each.student for each in found} and len(found) >= 7
     for each in found:
         assert STUDENT.fullmatch(each.student)
@@ -394,8 +397,8 @@ def test_hostile_names_in_zips_do_not_stop_anything(tmp_path):
 
 @pytest.mark.parametrize("make", [
     lambda path: None, lambda path: path.mkdir(), lambda path: put(path, "notes.txt", "bea/sanet/sanet.ipynb"),
-    lambda path: path.write_bytes(b"PK no zip"), lambda path: path.write_bytes(b""), lambda path: zipped(path, {}), os.mkfifo,
-    lambda path: path.symlink_to(path.parent / "nowhere"),
+    lambda path: path.write_bytes(b"PK no zip"), lambda path: path.write_bytes(b""), lambda path: zipped(path, {}),
+    os.mkfifo, lambda path: path.symlink_to(path.parent / "nowhere"),
 ])
 def test_a_source_with_nothing_in_it_is_an_error(tmp_path, make):
     make(tmp_path / "source")

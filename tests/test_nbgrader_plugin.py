@@ -14,10 +14,10 @@ import pytest
 from conftest import ROOT
 from jupyter_server.serverapp import ServerApp
 from nbgrader.apps.api import NbGraderAPI
-from nbgrader.apps.autogradeapp import AutogradeApp
 from nbgrader.converters import Autograde, BaseConverter
 from nbgrader.coursedir import CourseDirectory
-from test_gradebook import a_result, classroom, copy_of, grades, held_by_another, opened, released, shown, toy_class  # noqa: F401
+from test_gradebook import (a_result, classroom, copy_of, grades, held_by_another, opened, released, shown,  # noqa: F401
+                            toy_class)
 from traitlets.config import Config, PyFileConfigLoader
 
 import autograder
@@ -247,7 +247,8 @@ def test_the_button_does_not_wait_for_a_run_over_the_class(classroom, grading, s
     hand_in(classroom, "ann")
     grading.known["ann"] = a_result()
     reading, writing = os.pipe()
-    holding = subprocess.Popen(["flock", str(classroom.root / "gradebook.lock"), "sh", "-c", "echo; exec sleep 30"], stdout=writing)
+    lock = str(classroom.root / "gradebook.lock")
+    holding = subprocess.Popen(["flock", "--no-fork", lock, "sh", "-c", "echo; exec sleep 30"], stdout=writing)
     os.read(reading, 1)
     try:
         done = press(classroom)

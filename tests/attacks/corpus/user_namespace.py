@@ -1,0 +1,12 @@
+"""A user namespace of its own, in which it would be root, is made by unshare, clone and clone3."""
+from ..craft import submit
+
+
+def hand_in(folder, notebook):
+    submit(folder, notebook, gan_value="""
+        import ctypes, os
+        c = ctypes.CDLL(None, use_errno=True)
+        for flag in (0x10000000, 0x10000000 | 0x20000, 0x40000000, 0x02000000):
+            print(c.unshare(flag), ctypes.get_errno(), c.syscall(56, flag | 17, 0, 0, 0, 0), c.syscall(435, 0, 0))
+        os.system("unshare -Ur id; bwrap --unshare-user --bind / / id")
+        """)

@@ -1,0 +1,198 @@
+"""A class graded through Dask, the sandbox and nbgrader's gradebook: all of it, again, interrupted, and with workers killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import nbformat
+import psutil
+import pytest
+from conftest import ROOT, need
+from nbgrader.api import Gradebook
+
+from autograder import answers, cli, grading, walls
+from autograder.results import ClassFolder
+from autograder.sandbox import Limits
+from course_lib.scale import Scale
+
+LESSON = "gan_math"
+SOLVED = {f"solution-{name}": source for name, source in answers.reference_cells(LESSON, setup=False)}
+SLOW = "import time; time.sleep(3)\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def isolation():
+    try:
+        walls.probe(walls.Sights(ROOT / "course_lib"))
+    except walls.NoIsolation as reason:
+        need(False, str(reason))
+
+
+def hand_in(folder, student, cells, lesson=LESSON):
+    """A notebook with these exercises solved, {cell: what comes before the solution}, and so without any training."""
+    notebook = nbformat.read(ROOT / "lessons" / LESSON / f"{LESSON}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.id in cells:
+            cell.source = cells[cell.id] + SOLVED[cell.id]
+    path = folder / "submitted" / student / lesson / f"{LESSON}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def run(folder, *options):
+    command = [sys.executable, "-m", "autograder.cli", "grade", LESSON, "--class", str(folder), "--scale", "smoke", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def points(folder):
+    return {result.student: result.points for result in ClassFolder(folder).load_all(LESSON)}
+
+
+def in_gradebook(folder):
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
+        return {each.student.id: each.score for each in gradebook.assignment_submissions(LESSON)}
+
+
+def alive(fragment):
+    return [process.pid for process in psutil.process_iter(["cmdline"]) if fragment in " ".join(process.info["cmdline"] or [])]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A class of four, graded: right in two exercises, in one, unreadable, and one that ends its own process."""
+    folder = tmp_path_factory.mktemp("class")
+    hand_in(folder, "ada", {"solution-gan_value": "", "solution-jensen_shannon": ""})
+    hand_in(folder, "grace", {"solution-gan_value": ""})
+    hand_in(folder, "mallory", {"solution-gan_value": "", "solution-jensen_shannon": "import os; os._exit(0)\n"})
+    (folder / "submitted" / "kaput" / LESSON).mkdir(parents=True)
+    (folder / "submitted" / "kaput" / LESSON / f"{LESSON}.ipynb").write_text('{"cells": [')
+    done = run(folder, "--json", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_each_hand_in_gets_what_it_deserves(folder):
+    _, printed = folder
+    assert {each["student"]: (each["points"], each["status"]) for each in printed} == {
+        "ada": (3, "graded"), "grace": (1, "graded"), "mallory": (1, "not graded"), "kaput": (0, "not graded")}
+    for each in printed:
+        assert each["lesson"] == LESSON and each["max_points"] == 18 and len(each["verdicts"]) == 9
+        assert all(set(verdict) == {"check", "verdict", "points", "max_points", "hint"} for verdict in each["verdicts"])
+        assert [question["max_points"] for question in each["by_hand"]] == [2]
+
+
+def test_the_gradebook_says_the_same(folder):
+    folder, printed = folder
+    assert in_gradebook(folder) == {each["student"]: each["points"] for each in printed}
+
+
+def test_nothing_is_run_twice(folder):
+    folder, _ = folder
+    told, before = [], {path: path.read_bytes() for path in folder.glob("results/*/*.json")}
+    grading.grade(ClassFolder(folder), cli.this_course(), LESSON, terms=grading.Terms.of(cli.this_course(), LESSON, Scale.SMOKE),
+                  tell=lambda result, done, total, fresh: told.append((result.student, done, total, fresh)))
+    assert {(student, fresh) for student, _, _, fresh in told if student != "kaput"} == {
+        ("ada", False), ("grace", False), ("mallory", False)}
+    assert [done for _, done, _, _ in told] == [1, 2, 3, 4]
+    assert {path: path.read_bytes() for path in before if path.stem != "kaput"} == {
+        path: content for path, content in before.items() if path.stem != "kaput"}
+
+
+def test_another_scale_is_another_judge(folder):
+    folder, _ = folder
+    known = ClassFolder(folder).load(LESSON, "ada")
+    assert {each.check: each.key for each in known.verdicts} == grading.judge_keys(LESSON, Scale.SMOKE)
+    assert not set(grading.judge_keys(LESSON, Scale.CPU).values()) & {each.key for each in known.verdicts}
+
+
+def test_feedback_and_report_are_made_of_it(folder, capsys):
+    folder, _ = folder
+    assert cli.main(["feedback", LESSON, "--class", str(folder)]) == 0
+    assert cli.main(["report", LESSON, "--class", str(folder)]) == 0
+    assert (folder / "feedback" / "ada" / LESSON / f"{LESSON}.html").is_file()
+    assert (folder / "reports" / f"{LESSON}.csv").read_text().count("\n") >= 5
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    for number in range(6):
+        hand_in(tmp_path, f"s{number}", {"solution-gan_value": SLOW})
+    command = [sys.executable, "-m", "autograder.cli", "grade", LESSON, "--class", str(tmp_path), "--scale", "smoke", "--jobs", "2"]
+    coordinator = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    results = tmp_path / "results" / LESSON
+    while len(list(results.glob("s*.json"))) < 2:
+        assert coordinator.poll() is None
+        time.sleep(0.05)
+    coordinator.kill()
+    coordinator.wait()
+    kept = {path: path.read_bytes() for path in results.glob("s*.json")}
+    assert 2 <= len(kept) < 6
+    assert run(tmp_path).returncode == 0
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert points(tmp_path) == in_gradebook(tmp_path) == {f"s{number}": 1 for number in range(6)}
+
+
+def test_a_submission_whose_workers_die_is_given_up_and_the_others_are_graded(tmp_path):
+    hand_in(tmp_path, "ada", {"solution-gan_value": ""})
+    hand_in(tmp_path, "mallory", {"solution-gan_value": "while True: pass\n"})
+    over, killed = threading.Event(), []
+
+    def kill_workers():
+        """As the kernel would when memory runs out: whoever has a box open for some seconds."""
+        while not over.wait(0.2):
+            for worker in psutil.Process().children(recursive=True):
+                try:
+                    boxes = [child for child in worker.children() if child.name() == "bwrap" and time.time() - child.create_time() > 4]
+                    if boxes and worker.name() != "bwrap":
+                        worker.send_signal(signal.SIGKILL)
+                        killed.append(worker.pid)
+                except psutil.Error:
+                    pass
+
+    killer = threading.Thread(target=kill_workers)
+    killer.start()
+    course = cli.this_course()
+    terms = grading.Terms.of(course, LESSON, Scale.SMOKE, limits=Limits(cell_s=100))
+    try:
+        results = grading.grade(ClassFolder(tmp_path), course, LESSON, terms=terms, jobs=1)
+    finally:
+        over.set()
+        killer.join()
+    assert {result.student: (result.points, result.status) for result in results} == {
+        "ada": (1, "graded"), "mallory": (0, "not graded")}
+    assert len(killed) == 2 * (grading.DEATHS + 1)
+    assert not alive("autograder.zygote")
+
+
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, capsys):
+    hand_in(tmp_path, "ada", {"solution-gan_value": ""})
+    hand_in(tmp_path, "grace", {"solution-gan_value": ""})
+    save = ClassFolder.save
+
+    def full(self, result):
+        if result.student == "grace":
+            raise OSError(28, "No space left on device", "results")
+        save(self, result)
+
+    monkeypatch.setattr(ClassFolder, "save", full)
+    arguments = ["grade", LESSON, "--class", str(tmp_path), "--scale", "smoke", "--jobs", "1"]
+    assert cli.main(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert cli.main(arguments) == 0
+    assert points(tmp_path) == in_gradebook(tmp_path) == {"ada": 1, "grace": 1}
+
+
+def test_it_refuses_without_isolation_and_grades_when_told_to(tmp_path, monkeypatch, capsys):
+    hand_in(tmp_path, "ada", {"solution-gan_value": ""})
+    monkeypatch.setattr(walls.shutil, "which", lambda name: None)
+    arguments = ["grade", LESSON, "--class", str(tmp_path), "--scale", "smoke", "--jobs", "1"]
+    assert cli.main(arguments) == 1
+    assert "apt install bubblewrap" in capsys.readouterr().err
+    assert points(tmp_path) == {}
+    assert cli.main([*arguments, "--unsafe"]) == 0
+    assert "UNSAFE" in capsys.readouterr().err
+    result = ClassFolder(tmp_path).load(LESSON, "ada")
+    assert result.points == 1 and result.judged_by["sandbox"].startswith("none")

@@ -1,0 +1,143 @@
+"""What a submission gets from the judge, through a real sandbox; attacks stand in tests/attacks/, all known answers in the gate."""
+
+import dataclasses
+
+import nbformat
+import pytest
+from conftest import ROOT, need
+
+from autograder import answers, walls
+from autograder.judge import Judge
+from autograder.results import Result
+from autograder.sandbox import Limits, Sandbox
+from autograder.splice import Spliced
+from course_lib.check import checks_of
+from course_lib.scale import Scale
+
+LESSON = "gan_math"
+RELEASED = nbformat.read(ROOT / "lessons" / LESSON / f"{LESSON}.ipynb", as_version=4)
+SOLVED = {f"solution-{name}": source for name, source in answers.reference_cells(LESSON, setup=False)}
+KEYS = {name: f"key of {name}" for name in checks_of(LESSON)}
+# Without its steps a submission has no training done, so that each test takes a fraction of a second.
+QUICK = SOLVED | {"solution-discriminator_step": "", "solution-generator_step": ""}
+
+
+@pytest.fixture(scope="module")
+def judge():
+    sights = walls.Sights(ROOT / "course_lib", ROOT / "lessons" / LESSON)
+    try:
+        walls.probe(sights)
+    except walls.NoIsolation as reason:
+        need(False, str(reason))
+    with Sandbox(sights, Scale.SMOKE, Limits(cell_s=3, check_s=3)) as sandbox:
+        yield Judge(LESSON, RELEASED, sandbox, Scale.SMOKE, b"secret" * 6, KEYS)
+
+
+def graded(judge, cells=(), student="ada", known=None, **about):
+    return judge.grade(student, Spliced(QUICK | dict(cells), **about), known)
+
+
+def verdicts(result):
+    return {each.check: each.verdict for each in result.verdicts}
+
+
+def hint(result, check):
+    return next(each.hint for each in result.verdicts if each.check == check)
+
+
+def test_right_cells_earn_their_points_and_missing_ones_a_sentence(judge):
+    result = graded(judge)
+    assert {check for check, verdict in verdicts(result).items() if verdict == "passed"} == {
+        "gan_value", "optimal_discriminator", "jensen_shannon", "generator_losses", "dirac_gan"}
+    assert result.points == 9 and result.max_points == 18 and result.status == "graded"
+    assert "`discriminator_step` isn't defined" in hint(result, "discriminator_step")
+    assert hint(result, "ring").startswith("This builds on `discriminator_step`")
+    assert Result.from_json(result.as_json()) == result
+
+
+def test_a_known_mistake_gets_its_own_hint_on_secret_inputs(judge):
+    doubled = "import torch.nn.functional as F\ndef gan_value(r, f):\n    return F.logsigmoid(r).mean() + F.logsigmoid(f).mean()"
+    known = {answer.hint for answer in answers.wrong_answers(LESSON) if answer.check == "gan_value"}
+    assert hint(graded(judge, {"solution-gan_value": doubled}), "gan_value") in known
+
+
+@pytest.mark.parametrize("cell, reason", [
+    ("import os; os._exit(0)", "ended its own process"),
+    ("while True: pass", "ran out of its time"),
+    ("def gan_value(*args):\n    while True: pass", "ran out of its time"),
+    ("def gan_value(*args):\n    import os; os._exit(1)", "ended its own process"),
+    ("def gan_value(*args):\n    import ctypes; ctypes.string_at(0)", "by signal 11"),
+])
+def test_what_ends_its_process_is_not_graded_and_costs_no_other_check(judge, cell, reason):
+    result = graded(judge, {"solution-gan_value": cell})
+    assert result.status == "not graded" and verdicts(result)["gan_value"] == "not graded"
+    assert reason in hint(result, "gan_value")
+    assert result.points == 8
+
+
+def test_one_check_leaves_nothing_behind_for_another(judge):
+    spoilt = QUICK["solution-generator_losses"] + "\n\nkept = saturating_loss\ndef saturating_loss(a):\n" \
+             "    global jensen_shannon\n    jensen_shannon = None\n    return kept(a)"
+    assert graded(judge, {"solution-generator_losses": spoilt}).points == 9
+
+
+def test_a_name_from_a_cell_of_the_learners_own_is_explained(judge):
+    uses = "def gan_value(r, f):\n    return helper(r, f)"
+    assert "`helper` is made in cell 7" in hint(graded(judge, {"solution-gan_value": uses}, elsewhere={"helper": 7}), "gan_value")
+    broken = "HALF = helper(2)\ndef gan_value(r, f): return 0"
+    said = hint(graded(judge, {"solution-gan_value": broken}, elsewhere={"helper": 7}), "gan_value")
+    assert "NameError: name 'helper' is not defined" in said and "made in cell 7" in said
+
+
+def test_prints_warnings_and_pictures_cost_nothing_and_are_kept(judge):
+    noisy = ("import sys, warnings\nwarnings.warn('careful')\nprint('to stderr', file=sys.stderr)\n"
+             "from matplotlib import pyplot\n%matplotlib inline\npyplot.plot([1, 2]); pyplot.show()\n") + QUICK["solution-gan_value"]
+    result = graded(judge, {"solution-gan_value": noisy})
+    assert verdicts(result)["gan_value"] == "passed"
+    outputs = result.outputs["solution-gan_value"]
+    assert any("to stderr" in output.get("text", "") for output in outputs) and any("png" in output for output in outputs)
+
+
+def test_the_same_submission_gets_the_same_inputs_and_another_gets_others(judge):
+    first, again = graded(judge), graded(judge)
+    seeds = lambda result: [each.seed for each in result.verdicts]
+    assert seeds(first) == seeds(again) and verdicts(first) == verdicts(again)
+    assert len({*seeds(first), *seeds(graded(judge, student="grace")), *seeds(graded(judge, {"solution-labelled": "1"}))}) == 27
+
+
+def test_only_what_another_code_judged_is_judged_again(judge):
+    known = graded(judge)
+    known.verdicts[0] = dataclasses.replace(known.verdicts[0], hint="from before")
+    known.verdicts[2] = dataclasses.replace(known.verdicts[2], hint="from before", key="of an older check")
+    again = graded(judge, known=known)
+    assert [each.hint for each in again.verdicts][:3] == ["from before", "", ""]
+    assert all(each.hint != "from before" for each in graded(judge, {"solution-labelled": "1"}, known=known).verdicts)
+
+
+def test_questions_stand_beside_the_points(judge):
+    question, = [cell.id for cell in RELEASED.cells if cell.id.startswith("answer-")]
+    untouched, = graded(judge).by_hand
+    answered, = graded(judge, {question: "Because."}).by_hand
+    assert (untouched.points, untouched.answered) == (0, False)
+    assert (answered.points, answered.answered, answered.max_points) == (None, True, 2)
+
+
+def test_the_record_says_what_judged_it_and_not_the_secret(judge):
+    result = graded(judge)
+    assert result.judged_by["scale"] == "smoke" and result.judged_by["sandbox"] == "bubblewrap"
+    assert b"secret".hex() not in result.as_json() and "secretsecret" not in result.as_json()
+    assert result.memory > 2**20 and result.seconds > 0
+
+
+def test_all_cells_are_run_for_their_pictures_when_asked(judge):
+    judge.all_cells = True
+    try:
+        result = graded(judge)
+    finally:
+        judge.all_cells = False
+    assert set(result.outputs) > set(graded(judge).outputs)
+
+
+def test_a_hand_in_that_cannot_be_read_is_not_graded(judge):
+    result = judge.not_graded("ada", "It isn't a notebook.")
+    assert result.points == 0 and result.status == "not graded" and {each.hint for each in result.verdicts} == {"It isn't a notebook."}
