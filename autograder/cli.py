@@ -283,12 +283,13 @@ examples:
 
 def run_grade(arguments, course):
     from autograder import grading
+    from autograder.task import Terms
     from course_lib.scale import Scale
     from tqdm import tqdm
     course.choose([arguments.lesson])
     if arguments.unsafe:
         print("UNSAFE: submissions run without a sandbox, as you, with all that you may do. Every result will say so.", file=sys.stderr)
-    terms = grading.Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
+    terms = Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
                              isolated=not arguments.unsafe, all_cells=arguments.all_cells)
     with tqdm(desc=arguments.lesson, unit="hand-in", file=sys.stderr) as bar:
         def tell(result, done, total, fresh):

@@ -407,12 +407,6 @@ class Total:
     given: dict
 
 
-def manual(classroom, lesson, student):
-    """What people gave a student, as in Total.given, and the late penalty in points."""
-    total = totals(classroom, lesson, [student]).get(student)
-    return (total.given, total.penalty) if total else ({}, 0.0)
-
-
 def totals(classroom, lesson, students=None):
     """{student: Total}, of these students or of all who have grades in the lesson, by id."""
     chosen = (select(SubmittedNotebook.id).join(SubmittedNotebook.assignment).join(SubmittedAssignment.assignment)

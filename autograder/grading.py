@@ -4,7 +4,6 @@ Only the coordinator, this process, writes results and gradebook. A run that is 
 graded stands in the class folder, and is judged again only when the hand-in or the code that judges it has changed.
 """
 
-import atexit
 import dataclasses
 import functools
 import hashlib
@@ -12,65 +11,36 @@ import inspect
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import nbformat
 
 from autograder import calibrate, gradebook, handin
 from autograder.build import LessonError
 from autograder.judge import Judge
-from autograder.results import ClassFolder
-from autograder.sandbox import Limits, Sandbox
 from autograder.splice import splice
-from autograder.walls import NoIsolation, Sights
+from autograder.task import Terms, judge_submission
+from autograder.walls import NoIsolation
 from course_lib import check, draw, expect, student, wire, worker
 from course_lib.check import checks_of
-from course_lib.data import cache_dir
-from course_lib.scale import Scale, current_scale
 
 DEATHS = 1  # of workers that a submission may have seen, before it is tried alone, and once more before it is given up
-
-
-@dataclass(frozen=True)
-class Terms:
-    """On what terms submissions are judged. root: of the course. data, cache: for $COURSE_DATA and $COURSE_CACHE. isolated:
-    False for `--unsafe`. all_cells: also run the cells that grading doesn't need, for their pictures."""
-
-    root: str
-    lesson: str
-    scale: Scale
-    data: str | None = None
-    cache: str | None = None
-    isolated: bool = True
-    all_cells: bool = False
-    limits: Limits | None = None
-
-    @classmethod
-    def of(cls, course, lesson, scale=None, **others):
-        """The terms for a lesson of `course`; the scale is this machine's own if none is given."""
-        data, cache = os.environ.get("COURSE_DATA"), cache_dir()
-        return cls(str(course.root), lesson, scale or current_scale(), data and str(Path(data).expanduser()),
-                   str(cache) if cache.is_dir() else None, **others)
-
-    @property
-    def gpu(self):
-        return self.scale is Scale.GPU
 
 
 def grade(classroom, course, lesson, *, terms=None, source=None, students=None, jobs=None, scheduler=None, regrade=False,
           tell=lambda result, done, total, fresh: None):
     """Grade the hand-ins in `source` (default: the class's submitted/) and return their Results, by student.
 
-    terms: the Terms; by default those of this machine. students: only these.     jobs: processes on this machine (default: its cores); scheduler: the address of a Dask scheduler instead. regrade: also
-    what is graded already. tell: called for each result, with how many of how many are done and whether it was judged now.
-    Raises LessonError for what keeps the whole class from being graded, as NoIsolation's reason.
+    terms: the Terms; by default those of this machine. students: only these. jobs: processes on this machine (default: its
+    cores); scheduler: the address of a Dask scheduler instead. regrade: also what is graded already. tell: called for each
+    result, with how many of how many are done, and whether it was judged just now. Raises LessonError for what keeps the
+    whole class from being graded.
     """
     terms = terms or Terms.of(course, lesson)
     handins = handin.find(Path(source or classroom.root / "submitted"), lesson, students)
-    released, keys, secret = _released(course, lesson), judge_keys(lesson, terms.scale), classroom.secret
-    absent = Judge(lesson, released, _sandbox(terms), terms.scale, secret, keys)
-    results, pending = {}, {}
+    released, keys, secret, results, pending = terms.released(), judge_keys(lesson, terms.scale), classroom.secret, {}, {}
+    try:
+        here = Judge(lesson, released, terms.sandbox(), terms.scale, secret, keys)
+    except NoIsolation as reason:
+        raise LessonError(_refusal(reason)) from None
 
     with gradebook.writing(classroom):
         gradebook.prepare(classroom, course, lesson)
@@ -88,16 +58,16 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
             problem = each.problem or spliced.problem
             known = classroom.load(lesson, each.student)
             if problem:
-                keep(_dated(absent.not_graded(each.student, problem, each.notes), each))
+                keep(_dated(here.not_graded(each.student, problem), each))
             elif not regrade and is_current(known, spliced, keys):
                 keep(_dated(known, each), fresh=False)
             else:
                 pending[each.student] = dataclasses.replace(each, data=None), spliced, None if regrade else known
         if pending:
-            with _cluster(jobs or os.cpu_count() or 1, scheduler, terms, len(pending)) as cluster:
-                for name, outcome in _outcomes(cluster, terms, secret, keys, pending):
-                    result = outcome if not isinstance(outcome, str) else absent.not_graded(name, outcome)
-                    keep(_dated(result, pending[name][0]))
+            with _cluster(jobs or os.cpu_count() or 1, scheduler, terms, len(pending)) as client:
+                for name, outcome in _outcomes(client, terms, secret, keys, pending):
+                    each, spliced, _ = pending[name]
+                    keep(_dated(here.not_graded(name, outcome, spliced) if isinstance(outcome, str) else outcome, each))
     return [results[name] for name in sorted(results)]
 
 
@@ -110,10 +80,11 @@ def _dated(result, handed_in):
 
 def current(classroom, course, lesson, student):
     """The Result kept for a student if it is that of the hand-in, and of the judging code, as they are now; else None."""
+    terms = Terms.of(course, lesson)
     for each in handin.find(classroom.root / "submitted", lesson, [student]):
-        spliced = None if each.problem else splice(_released(course, lesson), each.data)
+        spliced = None if each.problem else splice(terms.released(), each.data)
         known = classroom.load(lesson, student)
-        if spliced and not spliced.problem and is_current(known, spliced, judge_keys(lesson, Terms.of(course, lesson).scale)):
+        if spliced and not spliced.problem and is_current(known, spliced, judge_keys(lesson, terms.scale)):
             return known
     return None
 
@@ -130,24 +101,6 @@ def judge_keys(lesson, scale):
     machinery = "".join(inspect.getsource(module) for module in (check, draw, expect, student, wire, worker))
     return {name: hashlib.sha256(json.dumps([calibrate.key(each, scale), repr(each.bounds), each.points, machinery]).encode())
             .hexdigest()[:16] for name, each in checks_of(lesson).items()}
-
-
-def _released(course, lesson):
-    path = course.released(lesson)
-    if not path.is_file():
-        raise LessonError(f"{course.shown(path)} isn't there; `autograder build` writes it")
-    return nbformat.read(path, as_version=4)
-
-
-def _sandbox(terms):
-    """The Sandbox for these terms. Raises LessonError where there is no isolation to be had."""
-    root = Path(terms.root)
-    sights = Sights(root / "course_lib", root / "lessons" / terms.lesson, terms.data and Path(terms.data),
-                    terms.cache and Path(terms.cache), terms.gpu)
-    try:
-        return Sandbox(sights, terms.scale, terms.limits, terms.isolated)
-    except NoIsolation as reason:
-        raise LessonError(_refusal(reason)) from None
 
 
 def _refusal(reason):
@@ -187,7 +140,7 @@ def _outcomes(client, terms, secret, keys, pending):
 
     def submit(name):
         _, spliced, known = pending[name]
-        return client.submit(_judge, terms, secret, keys, name, spliced, known and known.as_json(), pure=False,
+        return client.submit(judge_submission, terms, secret, keys, name, spliced, known and known.as_json(), pure=False,
                              resources={"GPU": 1} if terms.gpu else None)
 
     futures, suspects = {submit(name): name for name in pending}, []
@@ -210,27 +163,7 @@ def _outcome(future):
         return future.result()
     except KilledWorker:
         return None
-    except LessonError:
-        raise
-    except Exception as error:
-        return f"Grading itself failed ({type(error).__name__}: {error}). Please report it."
-
-
-def _judge(terms, secret, keys, student, spliced, known):
-    """One submission, on a worker."""
-    from autograder.results import Result
-    return _judge_of(terms, secret, tuple(keys.items())).grade(student, spliced, known and Result.from_json(known))
-
-
-@functools.lru_cache(maxsize=1)
-def _judge_of(terms, secret, keys):
-    """The worker's Judge, whose sandbox stays open for the next submission."""
-    from autograder.build import Course
-    sandbox = _sandbox(terms)
-    try:
-        sandbox.__enter__()
     except NoIsolation as reason:
         raise LessonError(_refusal(reason)) from None
-    atexit.register(sandbox.__exit__)
-    return Judge(terms.lesson, _released(Course(Path(terms.root)), terms.lesson), sandbox, terms.scale, secret, dict(keys),
-                 terms.all_cells)
+    except Exception as error:  # a fault of the grader, not of the submission: the others must not wait for its cure
+        return f"Grading itself failed ({type(error).__name__}: {error}). Please report it."

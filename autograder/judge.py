@@ -19,6 +19,7 @@ import torch
 from autograder import answers, record
 from autograder.results import Judged, Question, Result
 from autograder.sandbox import BoxGone
+from autograder.splice import Spliced
 from course_lib.card import printable
 from course_lib.check import checks_of, judge
 from course_lib.draw import Draw
@@ -75,13 +76,13 @@ class Judge:
         finally:
             run.end()
 
-    def not_graded(self, student, reason, notes=()):
-        """The Result for a hand-in that can't be judged at all."""
+    def not_graded(self, student, reason, spliced=Spliced()):
+        """The Result for a hand-in that couldn't be judged at all."""
         verdicts = [Judged(name, NOT_GRADED, 0, check.points, reason, key=self.keys.get(name, ""))
                     for name, check in checks_of(self.lesson).items()]
         questions = [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points) for cell in self._answer_cells()]
-        return Result(student, self.lesson, verdicts, questions, notes=list(notes), judged_by=self._judged_by(),
-                      graded=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+        return Result(student, self.lesson, verdicts, questions, spliced.sources, notes=list(spliced.notes), content=spliced.content,
+                      judged_by=self._judged_by(), graded=datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
     def seed(self, student, check, content):
         """The 32 bytes that seed a check's inputs: the same for the same submission, and of no use for another."""

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, need
 from nbgrader.api import Gradebook
 
-from autograder import answers, cli, grading, walls
+from autograder import answers, cli, grading, task, walls
 from autograder.results import ClassFolder
 from autograder.sandbox import Limits
 from course_lib.scale import Scale
@@ -92,7 +92,7 @@ def test_the_gradebook_says_the_same(folder):
 def test_nothing_is_run_twice(folder):
     folder, _ = folder
     told, before = [], {path: path.read_bytes() for path in folder.glob("results/*/*.json")}
-    grading.grade(ClassFolder(folder), cli.this_course(), LESSON, terms=grading.Terms.of(cli.this_course(), LESSON, Scale.SMOKE),
+    grading.grade(ClassFolder(folder), cli.this_course(), LESSON, terms=task.Terms.of(cli.this_course(), LESSON, Scale.SMOKE),
                   tell=lambda result, done, total, fresh: told.append((result.student, done, total, fresh)))
     assert {(student, fresh) for student, _, _, fresh in told if student != "kaput"} == {
         ("ada", False), ("grace", False), ("mallory", False)}
@@ -154,7 +154,7 @@ def test_a_submission_whose_workers_die_is_given_up_and_the_others_are_graded(tm
     killer = threading.Thread(target=kill_workers)
     killer.start()
     course = cli.this_course()
-    terms = grading.Terms.of(course, LESSON, Scale.SMOKE, limits=Limits(cell_s=100))
+    terms = task.Terms.of(course, LESSON, Scale.SMOKE, limits=Limits(cell_s=100))
     try:
         results = grading.grade(ClassFolder(tmp_path), course, LESSON, terms=terms, jobs=1)
     finally:

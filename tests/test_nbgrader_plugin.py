@@ -199,7 +199,7 @@ def press(classroom, student="ann"):
     """What the formgrader's button does; returns what it shows."""
     start = time.monotonic()
     done = nbgrader(classroom).autograde("toy", student)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5  # a tenth of a second where nothing else runs
     return done
 
 

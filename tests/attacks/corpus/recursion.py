@@ -1,4 +1,4 @@
-"""Recursion without end, with the interpreter's limit lifted."""
+"""Recursion without end, in Python and, with the interpreter's limit lifted, in C."""
 from ..craft import submit
 
 
@@ -8,13 +8,9 @@ def hand_in(folder, notebook):
             return gan_value(*arguments)
         """, optimal_discriminator="""
         import sys
+        class Deep:
+            __repr__ = lambda self: repr(self)
         def optimal_discriminator(*_):
             sys.setrecursionlimit(2**31 - 1)
-            return repr(eval("[" * 90 + "]" * 90)) + optimal_discriminator()
-        """, dirac_gan="""
-        sys.setrecursionlimit(60)
+            return repr(Deep())
         """)
-    # The limit of 60 is too low for all that comes after it in the same process.
-
-
-POINTS, LOST = 0, "it leaves its own functions too little of the stack to be called at all"

@@ -1,10 +1,12 @@
-"""It behaves while it is watched, and strikes later: at the third call, after a second, in another process."""
+"""It behaves until the third call, and then ends the process that runs it, and its own."""
 from ..craft import submit
+
+VERDICTS = {"gan_value": "not graded"}
 
 
 def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
-        import itertools, math, os
+        import itertools, os
         calls = itertools.count()
         def gan_value(real_logits, fake_logits):
             if next(calls) == 2:
@@ -12,6 +14,3 @@ def hand_in(folder, notebook):
                 os._exit(1)
             return F.logsigmoid(real_logits).mean() + F.logsigmoid(-fake_logits).mean()
         """)
-
-
-VERDICTS = {"gan_value": "not graded"}

@@ -1,0 +1,66 @@
+"""What a worker of Dask's does: judge one submission, in a sandbox that it keeps open for the next."""
+
+import atexit
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from autograder.judge import Judge
+from autograder.results import Result
+from autograder.sandbox import Limits, Sandbox
+from autograder.walls import NoIsolation, Sights
+from course_lib.data import cache_dir
+from course_lib.scale import Scale, current_scale
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms submissions are judged. root: of the course. data, cache: for $COURSE_DATA and $COURSE_CACHE. isolated:
+    False for `--unsafe`. all_cells: also run the cells that grading doesn't need, for their pictures."""
+
+    root: str
+    lesson: str
+    scale: Scale
+    data: str | None = None
+    cache: str | None = None
+    isolated: bool = True
+    all_cells: bool = False
+    limits: Limits | None = None
+
+    @classmethod
+    def of(cls, course, lesson, scale=None, **others):
+        """The terms for a lesson of `course`; the scale is this machine's own if none is given."""
+        data, cache = os.environ.get("COURSE_DATA"), cache_dir()
+        return cls(str(course.root), lesson, scale or current_scale(), data and str(Path(data).expanduser()),
+                   str(cache) if cache.is_dir() else None, **others)
+
+    @property
+    def gpu(self):
+        return self.scale is Scale.GPU
+
+    def sandbox(self):
+        """The Sandbox for these terms, not opened yet. Raises NoIsolation."""
+        root = Path(self.root)
+        sights = Sights(root / "course_lib", root / "lessons" / self.lesson, self.data and Path(self.data),
+                        self.cache and Path(self.cache), self.gpu)
+        return Sandbox(sights, self.scale, self.limits, self.isolated)
+
+    def released(self):
+        """The lesson's released notebook."""
+        return nbformat.read(Path(self.root) / "lessons" / self.lesson / f"{self.lesson}.ipynb", as_version=4)
+
+
+def judge_submission(terms, secret, keys, student, spliced, known):
+    """The Result for a Spliced. known: an earlier Result as JSON, or None. Raises NoIsolation."""
+    return _open_judge(terms, secret, tuple(keys.items())).grade(student, spliced, known and Result.from_json(known))
+
+
+@functools.lru_cache(maxsize=1)
+def _open_judge(terms, secret, keys):
+    sandbox = terms.sandbox()
+    sandbox.__enter__()
+    atexit.register(sandbox.__exit__)
+    return Judge(terms.lesson, terms.released(), sandbox, terms.scale, secret, dict(keys), terms.all_cells)
