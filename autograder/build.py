@@ -64,6 +64,7 @@ from jupytext.stringparser import StringParser
 from nbgrader.nbgraderformat import SCHEMA_VERSION
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
+from autograder.errors import LessonError
 from course_lib.check import checks_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,14 +76,6 @@ TAGS = ("setup", "train", "demo", "instructor")
 # What nbgrader's generate_assignment would act on in any cell, and this course has other means for.
 FOREIGN_MARKS = re.compile(r"(BEGIN|END) HIDDEN TESTS|(BEGIN|END) MARK SCHEME|### (HASHED )?AUTOTEST\b")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,54}")
-
-
-class LessonError(Exception):
-    """A lesson that can't be built, released or run. `problems`: one line for each thing that is wrong."""
-
-    def __init__(self, problems):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        super().__init__("\n".join(self.problems))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def main(argv=None, course=None):
     for add in COMMANDS:
         add(commands)
     arguments = parser.parse_args(argv)
-    from autograder.build import LessonError
+    from autograder.errors import LessonError
     try:
         return arguments.run(arguments, course or this_course())
     except LessonError as error:
@@ -122,7 +122,7 @@ def _build_elsewhere(arguments, course, lessons):
 
 def _each(lessons, make):
     """(what `make(lesson)` gives for each lesson, the problems of those where it can't): one doesn't stop the others."""
-    from autograder.build import LessonError
+    from autograder.errors import LessonError
     done, wrong = [], []
     for lesson in lessons:
         try:
@@ -198,7 +198,7 @@ examples:
 
 
 def run_gate(arguments, course):
-    from autograder.build import LessonError
+    from autograder.errors import LessonError
     from autograder.gate import run
     from course_lib.scale import Scale
     from tqdm import tqdm
@@ -231,7 +231,7 @@ examples:
 
 def run_calibrate(arguments, course):
     from autograder import calibrate
-    from autograder.build import LessonError
+    from autograder.errors import LessonError
     from course_lib.scale import Scale
     from tqdm import tqdm
     course.choose([arguments.lesson])
@@ -362,7 +362,7 @@ def _add_class(parser, students=True):
 
 
 def _classroom(arguments):
-    from autograder.build import LessonError
+    from autograder.errors import LessonError
     from autograder.results import ClassFolder
     if not arguments.folder.is_dir():
         raise LessonError(f"{arguments.folder} isn't a folder; --class names the folder of the class")

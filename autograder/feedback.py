@@ -17,7 +17,7 @@ import struct
 from course_lib.verdict import FAILED, PASSED
 
 from autograder import page as pages
-from autograder.build import LessonError
+from autograder.errors import LessonError
 
 # The base64 of all pictures on a page, and the pixels of one: a small file can unpack to very many.
 PICTURES_CHARACTERS, PIXELS = 16 * 1024**2, 16_000_000

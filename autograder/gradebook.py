@@ -46,7 +46,7 @@ from traitlets.config import Config, PyFileConfigLoader
 from traitlets.config.loader import ConfigFileNotFound
 
 from autograder import build
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.nbgrader_plugin import PATIENCE
 from autograder.results import STUDENT
 from autograder.splice import fill, safe_markdown

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autograder import calibrate, gradebook, handin
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.judge import Judge
-from autograder.splice import splice
+from autograder.splice import Spliced, splice
 from autograder.task import Terms, judge_submission
 from autograder.walls import NoIsolation
 from course_lib import check, draw, expect, student, wire, worker
@@ -54,13 +54,11 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
             tell(result, len(results), len(handins), fresh)
 
         for each in handins:
-            spliced = None if each.problem else splice(released, each.data)
-            problem = each.problem or spliced.problem
-            known = classroom.load(lesson, each.student)
-            if problem:
-                keep(_dated(here.not_graded(each.student, problem), each))
-            elif not regrade and is_current(known, spliced, keys):
+            spliced, known = _spliced(released, each), classroom.load(lesson, each.student)
+            if not regrade and is_current(known, spliced, keys):
                 keep(_dated(known, each), fresh=False)
+            elif spliced.problem:
+                keep(_dated(here.not_graded(each.student, spliced.problem, spliced), each))
             else:
                 pending[each.student] = dataclasses.replace(each, data=None), spliced, None if regrade else known
         if pending:
@@ -81,18 +79,21 @@ def _dated(result, handed_in):
 def current(classroom, course, lesson, student):
     """The Result kept for a student if it is that of the hand-in, and of the judging code, as they are now; else None."""
     terms = Terms.of(course, lesson)
-    for each in handin.find(classroom.root / "submitted", lesson, [student]):
-        spliced = None if each.problem else splice(terms.released(), each.data)
-        known = classroom.load(lesson, student)
-        if spliced and not spliced.problem and is_current(known, spliced, judge_keys(lesson, terms.scale)):
-            return known
-    return None
+    each, = handin.find(classroom.root / "submitted", lesson, [student])
+    known, spliced = classroom.load(lesson, student), _spliced(terms.released(), each)
+    return _dated(known, each) if is_current(known, spliced, judge_keys(lesson, terms.scale)) else None
 
 
 def is_current(known, spliced, keys):
     """Whether a Result is of this content, and every verdict of the code that judges now."""
     return (known is not None and known.content == spliced.content
-            and {each.check: each.key for each in known.verdicts} == keys)
+            and {each.check: each.key for each in known.verdicts} == keys
+            and (not spliced.problem or {each.hint for each in known.verdicts} == {spliced.problem}))
+
+
+def _spliced(released, each):
+    """What a hand-in holds; where it can't be had, why."""
+    return Spliced(problem=each.problem) if each.problem else splice(released, each.data)
 
 
 @functools.lru_cache

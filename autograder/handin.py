@@ -30,9 +30,7 @@ from datetime import timezone
 from pathlib import Path
 from typing import Callable
 
-from nbgrader.utils import parse_utc
-
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.results import STUDENT
 from course_lib.card import printable
 
@@ -268,6 +266,7 @@ def _moment(text):
     """
     if not TIMESTAMP.fullmatch(text):  # looked over first, since a time zone can name a file to dateutil
         return None
+    from nbgrader.utils import parse_utc  # a second to import, and few hand-ins have a time
     try:
         together = re.sub(r" (?=[+-]\d{4}$)", "", text)  # apart, nbgrader takes +0100 for a hundred seconds
         return parse_utc(together).replace(tzinfo=timezone.utc).isoformat()

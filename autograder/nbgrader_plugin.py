@@ -61,7 +61,7 @@ def _start(converter):
     """Autograde.start for classes that have us installed; a server may have others open, which keep nbgrader's own."""
     if "CourseGrading" not in converter.config:
         return BaseConverter.start(converter)
-    from autograder.build import LessonError
+    from autograder.errors import LessonError
     try:
         _autograde(converter.coursedir, converter.log)
     except LessonError as error:
@@ -125,7 +125,8 @@ def _line(result):
 
 def _queue(classroom, lesson, student):
     """Start grading beside this process, unless that is under way. Returns what to tell whoever pressed the button."""
-    from autograder.build import ROOT, LessonError
+    from autograder.build import ROOT
+    from autograder.errors import LessonError
     from autograder.results import STUDENT
     if not STUDENT.fullmatch(student):
         raise LessonError(f"{student!r} can't be a student's id; rename the folder in submitted/")

@@ -15,7 +15,7 @@ from course_lib import card, lessons
 from course_lib.style import PURPLE
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED
 
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.results import Result
 
 BY_HAND = "by hand"  # not graded by the judge, and then by a person

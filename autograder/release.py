@@ -21,7 +21,8 @@ import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from autograder.build import LessonError, leaks, orphans, problems, read, secrets
+from autograder.build import leaks, orphans, problems, read, secrets
+from autograder.errors import LessonError
 
 FILES = ("pyproject.toml", "setup.sh", "Makefile", "environment.yml", "README.md", "LICENSE")
 OPTIONAL = ("LICENSE",)

@@ -124,19 +124,22 @@ def test_it_gets_what_its_honest_part_deserves_and_harms_nobody(attack, judge, h
     start_of_memory = memory_peak()
     spliced = None if handin.problem else splice(released, handin.data)
     problem = handin.problem or spliced.problem
-    result = (judge.not_graded(handin.student, problem, handin.notes) if problem else judge.grade(handin.student, spliced))
+    result = (judge.not_graded(handin.student, problem) if problem else judge.grade(handin.student, spliced))
     took, held = time.monotonic() - started, memory_peak() - start_of_memory
 
     verdicts = {each.check: each.verdict for each in result.verdicts}
     said = "\n".join(f"{each.check}: {each.verdict} ({each.hint})" for each in result.verdicts) + "\n" + "\n".join(result.notes)
     assert list(verdicts) == list(checks_of(craft.LESSON))
-    assert result.points == attack.points, said
+    points = result.points
+    assert points == attack.points, said
     deserved = {name: PASSED for name in craft.SOLVED if not attack.lost} | attack.verdicts
     assert {name: verdicts[name] for name in deserved} == deserved, said
     assert {name for name, verdict in verdicts.items() if verdict == PASSED} <= deserved.keys(), said
     assert not any("check itself failed" in each.hint for each in result.verdicts), said
 
-    assert set(judge.sandbox.left().values()) <= {"Z"}  # a dead one that nobody has buried yet
+    while set(left := judge.sandbox.left().values()) - {"Z"} and time.monotonic() < started + SECONDS:
+        time.sleep(0.05)
+    assert set(left) <= {"Z"}  # a dead one that nobody has buried yet
     assert outside(classroom.root) == before
     assert CANARY not in result.as_json()
     assert took < SECONDS and held < MEMORY, f"{took:.0f} s, {held / 2**20:.0f} MB"

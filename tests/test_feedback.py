@@ -17,7 +17,7 @@ from toy_course import make_course
 
 from autograder import build, feedback
 from autograder import page as pages
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.gradebook import Total
 from autograder.results import ClassFolder, Judged, Question, Result
 from course_lib.card import printable

@@ -27,7 +27,7 @@ from toy_course import CHECKS, SOURCE, make_course
 from traitlets.config import Config
 
 from autograder import build, gradebook, nbgrader_plugin
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.results import ClassFolder, Judged, Question, Result
 
 DUE = "2026-01-05 12:00:00 UTC"

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder import handin
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.handin import find
 from autograder.results import STUDENT
 

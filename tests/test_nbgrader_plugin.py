@@ -22,7 +22,7 @@ from traitlets.config import Config, PyFileConfigLoader
 
 import autograder
 from autograder import cli, gradebook, nbgrader_plugin
-from autograder.build import LessonError
+from autograder.errors import LessonError
 
 
 @pytest.fixture

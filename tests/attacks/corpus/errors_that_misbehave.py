@@ -15,7 +15,7 @@ def hand_in(folder, notebook):
         def optimal_discriminator(*_):
             raise Long()
         raise Long()
-        """, discriminator_step="""
+        """, generator_step="""
         class NotText(str):
             __getitem__ = lambda self, key: self
         class Odd(Exception):

@@ -1,8 +1,6 @@
 """A check's answer comes with the answer to the next question, before that was asked."""
 from ..craft import SPEAK, submit
 
-VERDICTS = {"gan_value": "not graded"}
-
 
 def hand_in(folder, notebook):
     submit(folder, notebook, gan_value=SPEAK + """

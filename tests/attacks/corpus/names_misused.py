@@ -9,6 +9,7 @@ def hand_in(folder, notebook):
             __call__ = lambda self, *_, **__: print
             __class__ = property(lambda self: type(print))
         gan_value = Lying()
+        """, optimal_discriminator="""
         optimal_discriminator = type("optimal_discriminator", (), {"__new__": lambda cls, *_: cls})
         density_ratio = property(lambda self: 1)
         """, dirac_gan="""

@@ -16,6 +16,7 @@ def hand_in(folder, notebook):
         for path in ("/home/learner/checkpoint.pt", "/tmp/checkpoint.pt"):
             open(path, "wb").write(code)
         gan_value = lambda *_: code
+        """, optimal_discriminator="""
         optimal_discriminator = lambda *_: torch.frombuffer(bytearray(code), dtype=torch.uint8)
         """)
     for name in ("checkpoint.pt", "gan_math.pkl", "weights.pth"):

@@ -8,5 +8,4 @@ def hand_in(folder, notebook):
             def __reduce__(self):
                 return __import__("os").system, ("touch /tmp/{MARK}",)
         gan_value = lambda *_: Bomb()
-        optimal_discriminator = lambda *_: [torch.zeros(3), Bomb()]
-        """)
+        """, optimal_discriminator="optimal_discriminator = lambda *_: [torch.zeros(3), {'bomb': Bomb()}]")

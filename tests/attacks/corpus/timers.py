@@ -13,6 +13,7 @@ def hand_in(folder, notebook):
         def gan_value(*_):
             signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
             time.sleep(1)
+        """, optimal_discriminator="""
         def optimal_discriminator(*_):
             threading.Timer(0.05, lambda: os.kill(os.getpid(), 9)).start()
             time.sleep(2)
