@@ -133,7 +133,7 @@ class _Run:
 
     def judge(self, check, make_draw):
         """The Verdict on a check."""
-        limits, start = self._judge.sandbox.limits, time.perf_counter()
+        limits, start, verdict = self._judge.sandbox.limits, time.perf_counter(), None
         try:
             box = self._open_box()
             with box.check():
@@ -143,7 +143,7 @@ class _Run:
                 verdict = judge(check, student, reference, make_draw(),
                                 lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
         except BoxGone as gone:
-            if self._box is None or "verdict" not in locals():
+            if verdict is None:  # else it had come to one, and the box ended only afterwards
                 verdict = Verdict(check.name, NOT_GRADED, 0, check.points, _sentence(gone), seconds=time.perf_counter() - start)
         if self._box and self._box.gone:
             self._close_box()

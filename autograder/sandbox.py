@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from course_lib import wire
 from course_lib.scale import Scale
 
 READY_S = 60  # a cold start imports torch, on a busy machine
+DONE_S = 10  # the fork of a check has nothing left to do
 
 
 class BoxGone(Exception):
@@ -110,7 +112,7 @@ class Sandbox:
         return [self._bubblewrap, *walls.arguments(self.sights, Path(self._folder.name)), *arguments]
 
     def fork(self, channel, process):
-        """Have the zygote fork into the walls of `process` (a pidfd). Raises BoxGone."""
+        """Have the zygote fork into the walls of `process` (a pidfd). Returns the fork's pid. Raises BoxGone."""
         for attempt in range(2):
             requests = self._zygote_socket()
             try:
@@ -118,8 +120,8 @@ class Sandbox:
                 said = _line(requests, READY_S)
             except OSError:
                 said = ""
-            if said == "ok":
-                return
+            if said.isdigit():
+                return int(said)
             self._zygote[0].kill()
             self._zygote[0].wait()
             self._zygote = None
@@ -179,7 +181,7 @@ class Box:
             self._init = json.load(info)["child-pid"]
         process = os.pidfd_open(self._init)
         try:
-            self.sandbox.fork(its.fileno(), process)
+            self._roots = self._init, self.sandbox.fork(its.fileno(), process)
         finally:
             os.close(process)
 
@@ -200,6 +202,7 @@ class Box:
             os.close(told)
             with os.fdopen(inside) as info:
                 self._init = json.load(info)["child-pid"]
+        self._roots = [self._init]
         with open(f"/proc/{self._process.pid}/oom_score_adj", "w") as file:
             file.write("1000")
         its.close()
@@ -224,7 +227,7 @@ class Box:
         yield
         if not self.gone:
             self._send({"do": "done"})
-            if self._receive(self.sandbox.limits.check_s, expected=GONE)[0] != GONE:
+            if self._receive(DONE_S, expected=GONE)[0] != GONE:
                 raise self._broken()
 
     def answer(self, frame, until):
@@ -329,7 +332,7 @@ class Box:
 
     def _look(self):
         """The processes inside; what they hold counts for `memory`."""
-        inside = _inside(_link(f"/proc/{self._init}/ns/pid")) if self.sandbox.isolated else [self._init]
+        inside = _descendants(self._roots) if self.sandbox.isolated else [self._init]
         self.memory = max(self.memory, sum(map(_held, inside)))
         return inside
 
@@ -349,12 +352,16 @@ class Box:
         if self._ended.is_set():
             return
         self._ended.set()
-        if hasattr(self, "_init"):
+        if hasattr(self, "_roots"):
             self._look()
+        if hasattr(self, "_init"):
             self._kill()
         if hasattr(self, "_process"):
-            self._process.kill()
-            self._process.wait()
+            try:
+                self._process.wait(DONE_S)  # it goes when the namespace is empty
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream:
                     stream.close()
@@ -378,15 +385,19 @@ def _line(channel, seconds):
     return received.decode("utf-8", "replace").strip()
 
 
-def _inside(namespace):
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _link(f"/proc/{name}/ns/pid") == namespace]
-
-
-def _link(path):
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
+def _descendants(roots):
+    """These processes and all that come from them. Unlike its namespace, a process can't hide where it comes from."""
+    children = defaultdict(list)
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                children[int(file.read().rpartition(")")[2].split()[1])].append(int(name))
+        except OSError:
+            pass  # it has ended meanwhile
+    found = list(roots)
+    for process in found:
+        found += children[process]
+    return found
 
 
 def _files(place):
@@ -404,8 +415,8 @@ def _held(pid):
 
 
 def _own_share(pid):
-    """The same with what is shared divided among those that share it; dearer to find out."""
-    return _sum_of(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+    """The same with what is shared divided among those that share it; dearer to find out, and can be hidden from us."""
+    return _sum_of(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) or _held(pid)
 
 
 def _sum_of(path, names):

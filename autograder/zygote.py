@@ -5,7 +5,7 @@
 It is started afresh, with the environment of the walls, and never holds anything of a class: a submission gets a copy of its
 memory. It runs no operation of torch and keeps to one thread, since a fork of a process with two may hang for ever. Over the
 socket CHANNEL come SETTINGS as JSON, with two descriptors: of the socket to the judge, and of a process inside the walls that
-bubblewrap has built. Answered is the fork's number, or a sentence that says why there is none.
+bubblewrap has built. Answered is the fork's pid, or words that say why there is none.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def _bury(*_):
 
 
 def _fork(settings, channel, process, requests, shell, box):
-    """Fork into the walls of the process behind the descriptor `process`. Returns "ok", or what went wrong."""
+    """Fork into the walls of the process behind the descriptor `process`. Returns its pid, or what went wrong."""
     answer, say = os.pipe()
     if os.fork() == 0:
         try:
@@ -68,11 +68,11 @@ def _fork(settings, channel, process, requests, shell, box):
             spaces = NAMESPACES | (USER_NAMESPACE if settings["user_namespace"] else 0)
             if libc.setns(process, spaces):
                 raise OSError(ctypes.get_errno(), "setns")
-            if os.fork():  # only a child is in the new pid namespace
+            if pid := os.fork():  # only a child is in the new pid namespace; from there it couldn't tell its number here
+                os.write(say, str(pid).encode())
                 os._exit(0)
             os.setsid()
             box.enter(settings)
-            os.write(say, b"ok")
             kept = {channel, say}
             for descriptor in map(int, os.listdir("/proc/self/fd")):
                 if descriptor > 2 and descriptor not in kept:

@@ -28,11 +28,11 @@ from course_lib.check import checks_of
 from course_lib.scale import Scale
 from course_lib.verdict import NOT_GRADED, PASSED
 
-LIMITS = Limits(cell_s=3, check_s=3, train_s=30, total_s=60, memory=1024**3, processes=32, files=2000)
+LIMITS = Limits(cell_s=3, check_s=3, train_s=10, total_s=10, memory=1024**3, processes=32, files=2000)
 CANARY = "canary-4f1c09ab"  # stands in everything that a submission must not read
 SIGHTS = walls.Sights(ROOT / "course_lib", ROOT / "lessons" / craft.LESSON)
 OUTSIDE = [ROOT, ROOT / "course_lib", ROOT / "tests", Path.home(), *map(Path, ("/", "/tmp", "/var/tmp", "/etc", "/dev/shm", "/usr"))]
-SECONDS, MEMORY = 90, 1.5 * 1024**3  # what one submission may cost the judge
+SECONDS, MEMORY = 20, 1.5 * 1024**3  # what one submission may cost the judge: the total, and room for its ends
 SCRIPTS = ("<script", "<img src=x", "<iframe", "<svg", "href=\"javascript:")
 
 
@@ -142,6 +142,7 @@ def test_it_gets_what_its_honest_part_deserves_and_harms_nobody(attack, judge, h
     assert set(left) <= {"Z"}  # a dead one that nobody has buried yet
     assert outside(classroom.root) == before
     assert CANARY not in result.as_json()
+    assert craft.MARK not in said + str(result.outputs)
     assert took < SECONDS and held < MEMORY, f"{took:.0f} s, {held / 2**20:.0f} MB"
     assert can_be_kept_and_shown(result, classroom, released)
     assert judge.verdict(honest, "generator_losses").verdict == PASSED, "the next submission"
@@ -159,6 +160,8 @@ def can_be_kept_and_shown(result, classroom, released):
     notebook = fill(released, result.sources, result.outputs)
     nbformat.validate(notebook)
     nbformat.writes(notebook).encode()
+    pictures = [output["png"] for outputs in result.outputs.values() for output in outputs if "png" in output]
+    assert all(feedback.png(picture) for picture in pictures), "a picture that nobody can show"
     shown = feedback.page(result, page.released(Course(), craft.LESSON))
     assert len(shown.encode()) < 20 * 1024**2
     assert not any(script in shown for script in SCRIPTS)

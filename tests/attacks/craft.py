@@ -12,7 +12,7 @@ HONEST = 4
 CHECKS = ("gan_value", "optimal_discriminator", "jensen_shannon", "generator_losses", "discriminator_step", "generator_step",
           "ring", "dirac_gan", "digits")
 NOTEBOOK = f"{LESSON}.ipynb"
-MARK = "pwned-by-a-submission"  # the name of the file that an attack leaves where it could write
+MARK = "pwned-by-a-submission"  # an attack that succeeds shows it, or leaves a file of that name
 
 # Finds the judge's end of the line in the frames above, and speaks the protocol on it.
 SPEAK = """
@@ -53,9 +53,9 @@ def cell(notebook, cell_id):
 
 
 def submit(folder, notebook, **cells):
-    """Hand the notebook in with `cells`, {name of a solution cell: code}; after an honest solution comes the code."""
+    """Hand the notebook in with `cells`, {name of a solution cell: code}; in an honest one after what is there. PWNED is MARK."""
     for name, code in cells.items():
-        there, code = cell(notebook, f"solution-{name}"), textwrap.dedent(code).strip("\n")
+        there, code = cell(notebook, f"solution-{name}"), textwrap.dedent(code).strip("\n").replace("PWNED", MARK)
         there.source = f"{there.source}\n\n{code}" if name in SOLVED else code
     write(folder, notebook)
 

@@ -1,11 +1,11 @@
 """Processes and threads outlive the cell, the check and the run, and keep writing where they can."""
-from ..craft import MARK, submit
+from ..craft import submit
 
 
 def hand_in(folder, notebook):
-    submit(folder, notebook, gan_value=f"""
+    submit(folder, notebook, gan_value="""
         import os, subprocess, threading, time
-        subprocess.Popen("while sleep 0.1; do touch /tmp/{MARK}; done", shell=True, start_new_session=True)
+        subprocess.Popen("while sleep 0.1; do touch /tmp/PWNED; done", shell=True, start_new_session=True)
         if os.fork() == 0:
             os.setsid()
             if os.fork():

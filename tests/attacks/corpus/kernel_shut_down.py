@@ -1,4 +1,4 @@
-"""The notebook's kernel is told to shut down, restart, and say that all went well."""
+"""The notebook's kernel is told to shut down, to restart, and that all went well."""
 from ..craft import submit
 
 
@@ -6,7 +6,7 @@ def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
         shell = get_ipython()
         for call in (lambda: shell.kernel.do_shutdown(True), lambda: shell.ask_exit(), lambda: shell.kernel.io_loop.stop(),
-                     lambda: shell.reset(), lambda: shell.run_line_magic("reset", "-f")):
+                     lambda: shell.payload_manager.write_payload({"source": "ask_exit", "keepkernel": False})):
             try:
                 call()
             except Exception as error:

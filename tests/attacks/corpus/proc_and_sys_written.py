@@ -11,11 +11,12 @@ def hand_in(folder, notebook):
                      *glob.glob("/sys/fs/cgroup/*/release_agent"), *glob.glob("/sys/class/*/*/uevent")]:
             try:
                 os.write(os.open(path, os.O_WRONLY), b"-1000")
-                print("written:", path)
+                print("PWNED", path)
             except OSError:
                 pass
         try:
             socket.sethostname("pwned")
+            print("PWNED")
         except OSError:
             pass
         """)

@@ -14,7 +14,7 @@ def hand_in(folder, notebook):
         for name in names:
             try:
                 socket.socket(socket.AF_UNIX).connect(name)
-                print("reached", name)
+                print("PWNED", name)
             except OSError:
                 pass
         """)
