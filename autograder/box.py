@@ -68,9 +68,10 @@ FORBIDDEN = {
     "reboot": (169, 142), "acct": (163, 89), "settimeofday": (164, 170), "clock_settime": (227, 112),
     "adjtimex": (159, 171), "clock_adjtime": (305, 266), "quotactl": (179, 60), "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265), "personality": (135, 92), "syslog": (103, 116), "vhangup": (153, 58),
-    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "msgget": (68, 186),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186),
 }
-CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
+CLONE, CLONE3, SOCKET, MMAP = (56, 220), (435, 435), (41, 198), (9, 222)
+SHARED_NOBODYS = 0x21  # MAP_SHARED | MAP_ANONYMOUS: pages that can be kept without showing in any process' memory
 NEW_NAMESPACES = 0x7E020000
 SOCKET_FAMILIES = (1, 2, 10, 16)  # unix, IPv4, IPv6, netlink (getaddrinfo): no vsock, which a network namespace lets through
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -122,6 +123,8 @@ def _filter(column, architecture):
     program += [part for numbers in FORBIDDEN.values() for part in (jump(equal, numbers[column], 0, 1), refuse)]
     program += [jump(equal, CLONE3[column], 0, 1), no_such_call]  # its flags lie in memory; the C library then uses clone
     program += [jump(equal, CLONE[column], 0, 4), load(16), jump(any_bit, NEW_NAMESPACES, 0, 1), refuse, allow]
+    program += [jump(equal, MMAP[column], 0, 5), load(40), struct.pack("<HBBI", 0x54, 0, 0, SHARED_NOBODYS),
+                jump(equal, SHARED_NOBODYS, 0, 1), refuse, allow]
     families = [jump(equal, family, len(SOCKET_FAMILIES) - index, 0) for index, family in enumerate(SOCKET_FAMILIES)]
     program += [jump(equal, SOCKET[column], 0, len(families) + 3), load(16), *families, refuse, allow]
     return b"".join([*program, allow])

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 import torch
 
 from autograder import answers, record
-from autograder.results import Judged, Question, Result
+from autograder.results import Judged, Question, Result, is_png
 from autograder.sandbox import BoxGone
 from autograder.splice import Spliced
 from course_lib.card import printable
@@ -28,7 +28,6 @@ from course_lib.verdict import FAILED, NOT_GRADED, PASSED, NotGraded, Verdict
 from course_lib.worker import Worker
 
 TEXT_CHARACTERS, PICTURES, PICTURE_BYTES = 30_000, 12, 1024**2  # of one cell's outputs
-PNG = b"\x89PNG\r\n\x1a\n"
 BUILDS_ON = "This builds on"
 UNDEFINED = re.compile(r"`(\w+)` isn't defined|name '(\w+)' is not defined")
 
@@ -130,6 +129,7 @@ class _Run:
         self._box, self.started, self.memory, self.cells_seconds = None, False, 0, 0.0
         self.notes, self._outputs, self._errors = [], {}, {}
         self._stopped = {}  # cells that ended their box: they don't run again
+        self._over = time.monotonic() + judge.sandbox.limits.total_s
 
     def judge(self, check, make_draw):
         """The Verdict on a check."""
@@ -186,9 +186,11 @@ class _Run:
         """The box in which the cells have run. A cell that ends it is left out when it's opened anew."""
         if self._box and not cells:
             return self._box
+        if time.monotonic() > self._over:
+            raise BoxGone(f"the whole submission took longer than {self._judge.sandbox.limits.total_s:g} s")
         while True:
             self._close_box()
-            self._box, self.started = self._judge.sandbox.open(), True
+            self._box, self.started = self._judge.sandbox.open(self._over), True
             ended = self._run_cells(cells or _graded_code(self._judge.released))
             if not ended:
                 return self._box
@@ -254,7 +256,7 @@ def _outputs(outputs):
             room -= len(text)
         elif isinstance(picture, torch.Tensor) and picture.dtype == torch.uint8 and pictures < PICTURES:
             data = picture.numpy().tobytes()
-            if data.startswith(PNG) and len(data) <= PICTURE_BYTES:
+            if is_png(data) and len(data) <= PICTURE_BYTES:
                 pictures += 1
                 kept.append({"png": base64.b64encode(data).decode()})
     return kept

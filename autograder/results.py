@@ -9,14 +9,24 @@ import json
 import os
 import re
 import secrets
+import struct
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from course_lib.verdict import NOT_GRADED
 
 GRADED = "graded"
+PNG, PIXELS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16_000_000
 # What a student's id may be; it becomes the name of files and folders.
 STUDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
+
+
+def is_png(data):
+    """Whether these bytes begin as a PNG does, of a size that a browser can show."""
+    if not data.startswith(PNG) or len(data) < len(PNG) + 8:
+        return False
+    width, height = struct.unpack_from(">2I", data, len(PNG))
+    return 0 < width * height <= PIXELS
 
 
 @dataclass

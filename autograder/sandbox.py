@@ -93,9 +93,10 @@ class Sandbox:
             self._zygote = None
         self._folder.cleanup()
 
-    def open(self):
-        """A fresh Box. Raises BoxGone when it can't be started."""
-        return Box(self)
+    def open(self, until=None):
+        """A fresh Box, which ends when time.monotonic() is `until` (default: total_s from now). Raises BoxGone when it can't be
+        started."""
+        return Box(self, until or time.monotonic() + self.limits.total_s)
 
     def settings(self):
         """What a box is told on its way in; see autograder.box.harden."""
@@ -106,7 +107,7 @@ class Sandbox:
                 "environment": self._environment,
                 "folder": walls.HOME if self.isolated else self._folder.name,
                 "rlimits": data | {"NPROC": limits.processes, "FSIZE": limits.file, "CPU": int(limits.total_s), "CORE": 0,
-                                   "NOFILE": 512, "MEMLOCK": 0, "MSGQUEUE": 0}}
+                                   "NOFILE": 128, "MEMLOCK": 0, "MSGQUEUE": 0}}
 
     def bwrap(self, *arguments):
         return [self._bubblewrap, *walls.arguments(self.sights, Path(self._folder.name)), *arguments]
@@ -151,9 +152,8 @@ class Box:
     memory: the most bytes held inside so far.
     """
 
-    def __init__(self, sandbox):
-        self.sandbox, self.memory = sandbox, 0
-        self._over = time.monotonic() + sandbox.limits.total_s
+    def __init__(self, sandbox, until):
+        self.sandbox, self.memory, self._over = sandbox, 0, until
         self._reason, self._ended = "", threading.Event()
         self._channel, its = socket.socketpair()
         try:

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 import nbformat
 
 from autograder.handin import MAX_BYTES
+from autograder.results import is_png
 from course_lib.card import printable
 
 MAX_CELL = 20_000  # characters
@@ -242,6 +243,6 @@ def _png(content):
     """The base64 without white space, or None if it is no PNG."""
     packed = "".join(str(content).split())
     try:
-        return packed if base64.b64decode(packed, validate=True).startswith(b"\x89PNG\r\n\x1a\n") else None
+        return packed if is_png(base64.b64decode(packed, validate=True)) else None
     except (binascii.Error, ValueError):
         return None

@@ -75,7 +75,7 @@ def arguments(sights, prepared):
     made += [word for line in system for word in line.split()]
     made += ["--ro-bind", str(prepared / "etc" / "passwd"), "/etc/passwd",
              "--ro-bind", str(prepared / "etc" / "hosts"), "/etc/hosts",
-             "--dev", "/dev"]
+             "--dev", "/dev", "--dev-bind", "/dev/null", "/dev/zero"]  # a mapping of /dev/zero is memory that nobody counts
     for place, megabytes in TMPFS:
         made += [*_parents(Path(place)), "--perms", "1777", "--size", str(megabytes * 1024**2), "--tmpfs", place]
     for path in dict.fromkeys(_interpreter()):

@@ -68,14 +68,21 @@ class Student:
             answer = wire.decode(self._transport(wire.encode(request, self._limits)), self._limits)
         except wire.WireError as error:
             self._fail(f"{what}: its answer {error}.", "unsendable")
-        if not isinstance(answer, dict) or not isinstance(answer.get("error", {}), dict) or not (
-                "error" in answer or "value" in answer):
+        if not _is_answer(answer):
             self._fail(f"{what}: its answer doesn't follow the format.", "unsendable")
         if "error" in answer:
             error = {key: str(value) for key, value in answer["error"].items()}
             hint, detail = _sentence(what, error)
             self._fail(hint, f"{error.get('kind')} {error.get('type', '')}", detail)
         return answer
+
+
+def _is_answer(answer):
+    """Whether it has the form of what a Worker says; another hand may have made it."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("error", {}), dict) or not answer.keys() & {"error", "value"}:
+        return False
+    changed = answer.get("changed", [])
+    return isinstance(changed, list) and all(type(index) is int for index in changed)
 
 
 def _sentence(what, error):

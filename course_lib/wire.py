@@ -18,6 +18,11 @@ import safetensors.torch
 import torch
 
 
+DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
+          torch.uint8, torch.bool}
+DIMENSIONS = 12
+
+
 class WireError(ValueError):
     """The value, or the frame, can't cross. The message says why, in words a learner can act on."""
 
@@ -75,6 +80,8 @@ def _tensors(data, limits):
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if len(tensors) > limits.tensors or size > limits.tensor_bytes:
         raise WireError("holds more tensors than may cross")
+    for tensor in tensors.values():
+        _comparable(tensor)
     return tensors
 
 
@@ -115,17 +122,26 @@ def _plain(tensor):
         raise WireError(f"holds a tensor on {tensor.device}; return it where the inputs are, on the CPU")
     if tensor.layout != torch.strided:
         raise WireError("holds a sparse tensor; return a dense one")
-    if tensor.is_complex() or tensor.is_quantized:
-        raise WireError(f"holds a tensor of {tensor.dtype}; only real numbers, integers and booleans can be judged")
+    _comparable(tensor)
     if tensor.numel() * tensor.element_size() > LIMITS.tensor_bytes:
         raise WireError(f"holds a tensor of {tensor.numel():,} numbers, more than may cross")
     # A clone, because safetensors refuses tensors that share memory, and the sender may change its own later.
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
+def _comparable(tensor):
+    """Raise WireError for what a check couldn't compare, or only at a price: a list of places has a number for each dimension."""
+    if tensor.dtype not in DTYPES:
+        raise WireError(f"holds a tensor of {tensor.dtype}; only real numbers, integers and booleans can be judged")
+    if tensor.ndim > DIMENSIONS:
+        raise WireError(f"holds a tensor of {tensor.ndim} dimensions, at most {DIMENSIONS} may cross")
+
+
 def _from_tree(tree, tensors, depth):
     if depth < 0:
         raise WireError("is nested too deeply")
+    if isinstance(tree, int) and not -2**63 <= tree < 2**63:
+        raise WireError("holds an integer that doesn't fit 64 bits")
     if tree is None or isinstance(tree, (bool, int, float)):
         return tree
     if isinstance(tree, str):

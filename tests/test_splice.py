@@ -21,7 +21,7 @@ from toy_course import make_course
 from autograder import build
 from autograder.splice import MAX_CELL, fill, safe_markdown, splice
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nand so on").decode()
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1 and so on").decode()
 STUB = "raise NotImplementedError()"
 
 

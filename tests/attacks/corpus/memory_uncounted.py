@@ -3,12 +3,12 @@ from ..craft import submit
 
 
 def hand_in(folder, notebook):
-    # 1.5 GB here, for this machine's sake; there is nothing in it that would stop.
+    # 1.4 GB here, for this machine's sake; there is nothing in it that would stop.
     submit(folder, notebook, gan_value="""
         def gan_value(*_):
             import mmap, time
             kept = []
-            for _ in range(12):
+            for _ in range(11):
                 kept.append(mmap.mmap(-1, 2**27))
                 for place in range(0, 2**27, 4096):
                     kept[-1][place] = 1

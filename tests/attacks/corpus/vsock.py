@@ -9,7 +9,7 @@ def hand_in(folder, notebook):
                                        (30, 1, 0), (31, 1, 3), (5, 2, 0), (4, 2, 0)):
             try:
                 made = socket.socket(family, kind, protocol)
-                print(family, protocol, "PWNED" if family not in (16, 10) else "")
+                print(family, protocol, "PWNED" if family != 16 else "")
                 made.settimeout(0.2)
                 made.connect((2, 22) if family == 40 else (0, 0))
             except Exception as error:
