@@ -62,7 +62,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
             else:
                 pending[each.student] = dataclasses.replace(each, data=None), spliced, None if regrade else known
         if pending:
-            with _cluster(jobs or os.cpu_count() or 1, scheduler, terms, len(pending)) as client:
+            with _cluster(jobs or _room(terms), scheduler, terms, len(pending)) as client:
                 for name, outcome in _outcomes(client, terms, secret, keys, pending):
                     each, spliced, _ = pending[name]
                     keep(_dated(here.not_graded(name, outcome, spliced) if isinstance(outcome, str) else outcome, each))
@@ -110,6 +110,14 @@ def _refusal(reason):
 
 
 # --- Dask ---
+
+def _room(terms):
+    """How many submissions this machine judges at once: one for each core, or for each GPU where they want one."""
+    if terms.gpu:
+        import torch
+        return max(1, torch.cuda.device_count())
+    return os.cpu_count() or 1
+
 
 @contextmanager
 def _cluster(jobs, scheduler, terms, tasks):

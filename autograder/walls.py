@@ -21,7 +21,7 @@ INSIDE_BOX, HOME = "/box.py", "/home/learner"
 TMPFS = (("/tmp", 256), (HOME, 256), ("/dev/shm", 256))
 # Libraries that hold what the exercises ask for; a submission that needs them meets an ImportError that says so.
 ORACLES = ("torchvision", "d2l", "scipy", "sklearn", "skimage", "torchmetrics", "pytorch_msssim", "timm", "torch_fidelity",
-           "efficientnet_lite_pytorch", "motmetrics")
+           "motmetrics")
 
 
 class NoIsolation(Exception):

@@ -3,8 +3,8 @@
     python -m tests.attacks.against_stock [ATTACK …]     those; without any, all that aren't recorded yet
 
 Each attack has a box of autograder.sandbox to itself, and in it a whole throw-away course of nbgrader's: source, gradebook,
-the hand-in. What it does to grader, gradebook and machine it does there, under limits, and is gone with the box. The course
-has setup, solution and check cells only, and its checks, whose recorded answers every learner has, are in sight.
+the hand-in, and the staff's checkout, as on the machine of whoever grades. What an attack does to grader, gradebook and machine
+it does there, under limits, and is gone with the box. The lesson is cut down to its setup, solution and check cells.
 
 Nothing of the corpus is left out: what could harm the machine even so asks for more memory of the kernel than is counted,
 and its files stop at a size that does no harm. An archive is not what stock nbgrader grades, and is told so.
@@ -51,8 +51,9 @@ print("graded", graded, "points", points)
 
 
 def stage(folder):
-    """Make the course in `folder`: nbgrader's, with its gradebook, and the helper library. Returns the released notebook."""
-    shutil.copytree(build.ROOT / "course_lib", folder / "course_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    """Make the course in `folder`: nbgrader's, with its gradebook, and the staff's checkout. Returns the released notebook."""
+    for name in ("course_lib", "autograder", "solutions"):
+        shutil.copytree(build.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     source = build.notebooks(build.Course(), craft.LESSON).source
     source.cells = [cell for cell in source.cells if cell.id.startswith(("setup-", "solution-", "check-"))]
     build.write(folder / "class" / "source" / craft.LESSON / craft.NOTEBOOK, source)

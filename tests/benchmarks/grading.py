@@ -94,7 +94,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        few, *_ = ours(Path(folder) / "few", 2, arguments.jobs)
+        for name in ("warm", "few"):  # the first fills the disk's cache
+            few, *_ = ours(Path(folder) / name, 2, arguments.jobs)
         seconds, again, results = ours(Path(folder) / "many", arguments.submissions, arguments.jobs)
         theirs = stock(Path(folder) / "stock", arguments.stock) / arguments.stock
     own = own_code()

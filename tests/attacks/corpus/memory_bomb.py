@@ -1,4 +1,4 @@
-"""Memory is asked for at once, and piece by piece, until there is none."""
+"""Memory is asked for piece by piece, and by several processes, until there is none."""
 from ..craft import submit
 
 VERDICTS = {"gan_value": "not graded"}
@@ -6,11 +6,13 @@ VERDICTS = {"gan_value": "not graded"}
 
 def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
+        import os, time
         def gan_value(*_):
-            import mmap
-            shared = mmap.mmap(-1, 3 * 2**29)
-            for place in range(0, len(shared), 4096):
-                shared[place] = 1
+            for _ in range(14):
+                if os.fork() == 0:
+                    kept = b"x" * 100_000_000
+                    time.sleep(60)
+            time.sleep(60)
         """, optimal_discriminator="""
         kept = []
         while len(kept) < 200:
