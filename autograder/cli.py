@@ -275,7 +275,8 @@ examples:
     parser.add_argument("--jobs", metavar="N", type=int, help="processes at once (default: one for each core)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead")
     parser.add_argument("--regrade", action="store_true", help="judge again what is graded already; the gradebook is backed up")
-    parser.add_argument("--all-cells", action="store_true", help="also run the lesson's other cells on the learner's code, for their plots")
+    parser.add_argument("--all-cells", action="store_true", 
+                        help="also run the lesson's other cells on the learner's code, for their plots")
     _add_scale(parser, None)
     parser.add_argument("--unsafe", action="store_true", help="run submissions without a sandbox, as you; every result says so")
     parser.add_argument("--json", action="store_true", help="print the results as JSON when all are there")
@@ -288,7 +289,8 @@ def run_grade(arguments, course):
     from tqdm import tqdm
     course.choose([arguments.lesson])
     if arguments.unsafe:
-        print("UNSAFE: submissions run without a sandbox, as you, with all that you may do. Every result will say so.", file=sys.stderr)
+        print("UNSAFE: submissions run without a sandbox, as you, with all that you may do. Every result will say so.",
+              file=sys.stderr)
     terms = Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
                              isolated=not arguments.unsafe, all_cells=arguments.all_cells)
     with tqdm(desc=arguments.lesson, unit="hand-in", file=sys.stderr) as bar:
@@ -307,7 +309,8 @@ def run_grade(arguments, course):
     waiting = [result for result in results if result.status != "graded"]
     print(f"{_count(results, 'hand-in')} graded" + (f"; {len(waiting)} wait for you:" if waiting else ""))
     for result in waiting:
-        print(f"  {result.student}: " + " ".join(dict.fromkeys(each.hint for each in result.verdicts if each.verdict == "not graded")))
+        reasons = dict.fromkeys(each.hint for each in result.verdicts if each.verdict == "not graded")
+        print(f"  {result.student}: {' '.join(reasons)}")
     return 0
 
 
@@ -356,7 +359,8 @@ def run_report(arguments, course):
 
 
 def _add_class(parser, students=True):
-    parser.add_argument("--class", dest="folder", metavar="DIR", type=Path, default=Path(), help="the class folder (default: this one)")
+    parser.add_argument("--class", dest="folder", metavar="DIR", type=Path, default=Path(),
+                        help="the class folder (default: this one)")
     if students:
         parser.add_argument("--students", metavar="A,B", help="only these")
 

@@ -87,7 +87,8 @@ def judge_in_grading(lesson, trial, scale, sandbox=None):
 def _judge_in_sandbox(lesson, trial, scale, sandbox):
     """The verdict that a hand-in with this answer gets: it stands below the reference's own in the last exercise's cell."""
     released = nbformat.read(Course().released(lesson), as_version=4)
-    sources = {} if trial.label == STUB else {f"solution-{name}": source for name, source in answers.reference_cells(lesson, setup=False)}
+    sources = {f"solution-{name}": source for name, source in answers.reference_cells(lesson, setup=False)
+               if trial.label != STUB}
     if trial.answer:
         *_, last = sources
         sources[last] += "\n\n" + "\n\n".join(map(ast.unparse, trial.answer.statements))

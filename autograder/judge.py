@@ -64,7 +64,7 @@ class Judge:
         return Result(
             student=student, lesson=self.lesson, verdicts=list(verdicts.values()), by_hand=self._questions(spliced),
             sources=spliced.sources, outputs=outputs, notes=[*spliced.notes, *run.notes], content=spliced.content,
-            graded=datetime.now(timezone.utc).isoformat(timespec="seconds"), judged_by=self._judged_by(),
+            graded=_now(), judged_by=self._judged_by(),
             seconds=round(time.perf_counter() - start, 3), cells_seconds=round(run.cells_seconds, 3), memory=run.memory)
 
     def verdict(self, spliced, check, student=""):
@@ -80,8 +80,8 @@ class Judge:
         verdicts = [Judged(name, NOT_GRADED, 0, check.points, reason, key=self.keys.get(name, ""))
                     for name, check in checks_of(self.lesson).items()]
         questions = [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points) for cell in self._answer_cells()]
-        return Result(student, self.lesson, verdicts, questions, spliced.sources, notes=list(spliced.notes), content=spliced.content,
-                      judged_by=self._judged_by(), graded=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+        return Result(student, self.lesson, verdicts, questions, dict(spliced.sources), notes=list(spliced.notes),
+                      content=spliced.content, judged_by=self._judged_by(), graded=_now())
 
     def seed(self, student, check, content):
         """The 32 bytes that seed a check's inputs: the same for the same submission, and of no use for another."""
@@ -101,7 +101,9 @@ class Judge:
             verdict = earlier[need]
             if verdict.verdict != PASSED:
                 state = "doesn't pass yet" if verdict.verdict == FAILED else "couldn't be graded"
-                hint = verdict.hint if verdict.hint.startswith(BUILDS_ON) else f"{BUILDS_ON} `{need}`, which {state}: {verdict.hint}"
+                hint = f"{BUILDS_ON} `{need}`, which {state}: {verdict.hint}"
+                if verdict.hint.startswith(BUILDS_ON):
+                    hint = verdict.hint  # what it all goes back to
                 return Verdict(check.name, verdict.verdict, 0, check.points, hint)
         return None
 
@@ -144,7 +146,8 @@ class _Run:
                                 lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
         except BoxGone as gone:
             if verdict is None:  # else it had come to one, and the box ended only afterwards
-                verdict = Verdict(check.name, NOT_GRADED, 0, check.points, _sentence(gone), seconds=time.perf_counter() - start)
+                verdict = Verdict(check.name, NOT_GRADED, 0, check.points, _sentence(gone),
+                                  seconds=time.perf_counter() - start)
         if self._box and self._box.gone:
             self._close_box()
         elif self._box:
@@ -164,7 +167,7 @@ class _Run:
             failed = " ".join(f"The cell `{cell}` stopped with {error}." for cell, error in self._errors.items())
             hint = f"`{name}` isn't defined when your cells have run, from top to bottom, in a fresh kernel. {failed}".strip()
             verdict = dataclasses.replace(verdict, hint=hint)
-        missing = {name, *(inner for error in self._errors.values() for inner in re.findall(r"name '(\w+)' is not defined", error))}
+        missing = {name}.union(*(re.findall(r"name '(\w+)' is not defined", error) for error in self._errors.values()))
         there = [f"`{each}` is made in cell {self.spliced.elsewhere[each]}, and only the exercises' own cells are graded: "
                  "move it into the cell that uses it." for each in sorted(missing) if each in self.spliced.elsewhere]
         return dataclasses.replace(verdict, hint=". ".join([verdict.hint.rstrip("."), *there]) if there else verdict.hint)
@@ -222,6 +225,10 @@ class _Run:
             self._box.end()
             self.memory = max(self.memory, self._box.memory)
             self._box = None
+
+
+def _now():
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _ask(box, frame, until):

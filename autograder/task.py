@@ -11,7 +11,7 @@ import nbformat
 from autograder.judge import Judge
 from autograder.results import Result
 from autograder.sandbox import Limits, Sandbox
-from autograder.walls import NoIsolation, Sights
+from autograder.walls import Sights
 from course_lib.data import cache_dir
 from course_lib.scale import Scale, current_scale
 

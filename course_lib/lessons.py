@@ -1,6 +1,5 @@
 """The lessons on this disk, read from their notebooks."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -21,14 +20,14 @@ from autograder import feedback, gradebook, grading, page, task, walls
 from autograder.build import Course
 from autograder.handin import find
 from autograder.judge import Judge
-from autograder.results import ClassFolder, Result
+from autograder.results import ClassFolder
 from autograder.sandbox import Limits, Sandbox
 from autograder.splice import fill, splice
 from course_lib.check import checks_of
 from course_lib.scale import Scale
-from course_lib.verdict import NOT_GRADED, PASSED
+from course_lib.verdict import PASSED
 
-LIMITS = Limits(cell_s=4, check_s=4, train_s=10, total_s=14, memory=1024**3, processes=32, files=2000)
+LIMITS = Limits(cell_s=4, check_s=4, train_s=10, total_s=14, memory=5 * 2**28, processes=32, files=2000)
 CANARY = "canary-4f1c09ab"  # stands in everything that a submission must not read
 SIGHTS = walls.Sights(ROOT / "course_lib", ROOT / "lessons" / craft.LESSON)
 OUTSIDE = [ROOT, ROOT / "course_lib", ROOT / "tests", Path.home(), *map(Path, ("/", "/tmp", "/var/tmp", "/etc", "/dev/shm", "/usr"))]

@@ -1,6 +1,5 @@
 """`check` in a notebook and from the shell: cards, progress that survives, and clear words on bad input."""
 
-import io
 import json
 import subprocess
 import sys

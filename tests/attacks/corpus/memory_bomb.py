@@ -8,13 +8,14 @@ def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
         import os, time
         def gan_value(*_):
-            for _ in range(14):
+            for _ in range(16):
                 if os.fork() == 0:
                     kept = b"x" * 100_000_000
                     time.sleep(60)
             time.sleep(60)
         """, optimal_discriminator="""
-        kept = []
-        while len(kept) < 200:
-            kept.append(bytearray(b"x" * 10**7))
+        def optimal_discriminator(*_):
+            kept = []
+            while len(kept) < 200:
+                kept.append(b"x" * 10**7)
         """)

@@ -1,11 +1,11 @@
-"""A NaN tensor of fifty dimensions is returned: to list where its NaN are takes fifty times its own memory, and more."""
+"""A NaN tensor of twelve dimensions is returned: a list of the places where it is NaN takes fifty times its own memory."""
 from ..craft import submit
 
 VERDICTS = {"gan_value": "failed"}
 
 
 def hand_in(folder, notebook):
-    # 10 MB here, for this machine's sake; 256 MB may cross.
+    # 40 MB here, for this machine's sake; 256 MB may cross.
     submit(folder, notebook, gan_value="""
-        gan_value = lambda *_: torch.full((1,) * 50 + (5_000_000,), float("nan"), dtype=torch.float16)
+        gan_value = lambda *_: torch.full((1,) * 11 + (20_000_000,), float("nan"), dtype=torch.float16)
         """)
