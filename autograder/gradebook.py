@@ -62,8 +62,11 @@ c = get_config()
 c.CourseDirectory.course_id = {course_id}
 
 # `nbgrader autograde` and the formgrader's button grade in the course's sandbox. Without these lines nbgrader would run
-# what learners hand in on this machine, without walls.
-{path}from autograder import nbgrader_plugin
+# what learners hand in on this machine, without walls. It passes over errors in this file, but not over its end.
+{path}try:
+    from autograder import nbgrader_plugin
+except ImportError as error:
+    raise SystemExit(f"nbgrader must be started from the course's environment, where it grades in walls: {{error}}")
 nbgrader_plugin.install(c)
 
 # No points for what comes after the due date (a plugin of your own can take off less):

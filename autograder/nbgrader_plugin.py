@@ -58,8 +58,11 @@ def _in_server():
 
 
 def _start(converter):
-    """Autograde.start for classes that have us installed; a server may have others open, which keep nbgrader's own."""
-    if "CourseGrading" not in converter.config:
+    """Autograde.start for classes that have us installed; a server may have others open, which keep nbgrader's own.
+
+    A class that was graded here is ours whatever its config says: nbgrader goes on without one that has an error in it.
+    """
+    if "CourseGrading" not in converter.config and not (Path(converter.coursedir.root) / "grading.secret").exists():
         return BaseConverter.start(converter)
     from autograder.errors import LessonError
     try:
@@ -132,17 +135,18 @@ def _queue(classroom, lesson, student):
         raise LessonError(f"{student!r} can't be a student's id; rename the folder in submitted/")
     path = classroom.root / "logs" / f"{lesson}.{student}.log"
     path.parent.mkdir(exist_ok=True)
-    where = f"logs/{path.name} says how it goes. Press the button again when it has ended."
+    # The formgrader cuts long lines off.
+    where = f"logs/{path.name} says how it goes.\nPress the button again when it has ended."
     with path.open("a+", encoding="utf-8", errors="replace") as log:
         try:
             # The lock goes with the open file to the process that writes to it, and ends when that does, in whatever way.
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return f"{student}, {lesson}: is being graded already. {where}"
+            return f"{student}, {lesson}: is being graded already.\n{where}"
         log.seek(0)
         before = [line for line in log.read().splitlines() if line.strip()][-1:]
         log.truncate(0)
         subprocess.Popen([*COMMAND, lesson, "--students", student, "--class", str(classroom.root.resolve())], cwd=ROOT,
                          stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    return (f"{student}, {lesson}: isn't graded yet. It has been queued; {where}"
-            + "".join(f" The time before, it ended with: {line}" for line in before))
+    return (f"{student}, {lesson}: isn't graded yet. It has been queued.\n{where}"
+            + "".join(f"\nThe time before, it ended with: {line}" for line in before))

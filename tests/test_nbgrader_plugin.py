@@ -127,6 +127,20 @@ def test_a_class_that_does_not_plug_it_in_keeps_nbgraders_own(classroom, grading
     assert "Notebook does not appear to be JSON" in done["log"]  # nbgrader has tried to read it itself
 
 
+def test_a_class_graded_here_stays_ours_when_its_config_is_lost(classroom, grading):
+    hand_in(classroom, "ann")
+    nbgrader(classroom)
+    assert classroom.secret
+    done = NbGraderAPI(CourseDirectory(root=str(classroom.root))).autograde("toy", "ann")
+    assert done["success"] and grading.asked == [(classroom.root, "toy", ["ann"])]
+
+
+def test_nbgrader_of_another_environment_does_not_start(classroom, monkeypatch):
+    monkeypatch.setitem(sys.modules, "autograder", None)
+    with pytest.raises(SystemExit, match="from the course's environment"):
+        PyFileConfigLoader("nbgrader_config.py", path=str(classroom.root)).load_config()
+
+
 def test_the_command(classroom, grading, toy_class, tmp_path):
     """`nbgrader autograde` in a shell: with a stand-in that the class's config puts there."""
     hand_in(classroom, "ann")
@@ -218,6 +232,7 @@ def test_the_button_starts_grading_once_and_does_not_wait(classroom, grading, se
     first = press(classroom)
     assert first["success"] and "ann, toy: isn't graded yet. It has been queued" in first["log"]
     assert "logs/toy.ann.log" in first["log"]
+    assert max(map(len, first["log"].splitlines())) < 75  # what the formgrader's box shows of a line
     assert not grading.asked and not shown(classroom).exists()
     child = started(classroom)
     assert (classroom.root / "logs/toy.ann.log").read_text().split()[2:] == [

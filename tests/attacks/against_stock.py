@@ -3,11 +3,11 @@
     python -m tests.attacks.against_stock [ATTACK …]     those; without any, all that aren't recorded yet
 
 Each attack has a box of autograder.sandbox to itself, and in it a whole throw-away course of nbgrader's: source, gradebook,
-the hand-in, and the staff's checkout, as on the machine of whoever grades. What an attack does to grader, gradebook and machine
+hand-in, and the staff's checkout, as on the machine of whoever grades. What an attack does to grader, gradebook and machine
 it does there, under limits, and is gone with the box. The lesson is cut down to its setup, solution and check cells.
 
-Nothing of the corpus is left out: what could harm the machine even so asks for more memory of the kernel than is counted,
-and its files stop at a size that does no harm. An archive is not what stock nbgrader grades, and is told so.
+Nothing of the corpus is left out. What could harm the machine even so is memory of the kernel's that isn't counted; the
+attacks that ask for it stop at an amount that does no harm. An archive is nothing that `nbgrader autograde` takes.
 """
 
 import json
@@ -45,7 +45,8 @@ print(open("/tmp/log", errors="replace").read()[-1500:])
 SCORE = """
 import sqlite3
 book = sqlite3.connect("file:" + {home!r} + "/gradebook.db?mode=ro", uri=True)
-graded, points = book.execute("SELECT count(DISTINCT notebook_id), total(coalesce(manual_score, auto_score)) FROM grade").fetchone()
+graded, = book.execute("SELECT count(DISTINCT notebook_id) FROM grade").fetchone()
+points, = book.execute("SELECT total(coalesce(manual_score, auto_score)) FROM grade").fetchone()
 print("graded", graded, "points", points)
 """
 
@@ -58,9 +59,9 @@ def stage(folder):
     source.cells = [cell for cell in source.cells if cell.id.startswith(("setup-", "solution-", "check-"))]
     build.write(folder / "class" / "source" / craft.LESSON / craft.NOTEBOOK, source)
     (folder / "class" / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'stock'\n")
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "JUPYTER_CONFIG_DIR": str(folder)}
-    subprocess.run([sys.executable, "-m", "nbgrader", "generate_assignment", craft.LESSON], cwd=folder / "class", env=environment,
-                   check=True, capture_output=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # nbgrader starts `alembic` by its name
+    subprocess.run([sys.executable, "-m", "nbgrader", "generate_assignment", craft.LESSON], cwd=folder / "class", check=True,
+                   env=os.environ | {"PATH": path, "JUPYTER_CONFIG_DIR": str(folder)}, capture_output=True)
     return nbformat.read(folder / "class" / "release" / craft.LESSON / craft.NOTEBOOK, as_version=4)
 
 
@@ -72,9 +73,10 @@ def outcome(sandbox, folder, name):
             outputs, error = box.run_cell(AUTOGRADE.format(**given))
             log = _text(outputs)
             status = re.search(r"^status (-?\d+)$", log, re.MULTILINE)
-            score = re.search(r"^graded (\d+) points ([-\d.e+]+)$", _text(box.run_cell(SCORE.format(**given))[0]), re.MULTILINE)
+            score = re.search(r"^graded (\d+) points (\S+)$", _text(box.run_cell(SCORE.format(**given))[0]), re.MULTILINE)
     except BoxGone as gone:
-        return "hung" if "time" in str(gone) else "took all memory" if "memory" in str(gone) else "grader killed", str(gone)
+        kinds = {"time": "hung", "ended its own process": "grader killed"}
+        return next((kinds[part] for part in kinds if part in str(gone)), "stopped by these walls"), str(gone)
     if error or not status:
         return "grading aborted", str(error or log)
     if int(status[1]) < 0:

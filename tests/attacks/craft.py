@@ -53,7 +53,7 @@ def cell(notebook, cell_id):
 
 
 def submit(folder, notebook, **cells):
-    """Hand the notebook in with `cells`, {name of a solution cell: code}; in an honest one after what is there. PWNED is MARK."""
+    """Hand the notebook in with `cells`, {solution cell's name: code}; in an honest one after what is there. PWNED is MARK."""
     for name, code in cells.items():
         there, code = cell(notebook, f"solution-{name}"), textwrap.dedent(code).strip("\n").replace("PWNED", MARK)
         there.source = f"{there.source}\n\n{code}" if name in SOLVED else code

@@ -17,8 +17,8 @@ def lines():
     for attack in corpus():
         stock = recorded.get(attack.name, "not run")
         stock = f"{stock:g}" if isinstance(stock, float) else stock
-        wrong = stock != f"{attack.points:g}"
-        yield f"| `{attack.name}` | {attack.tries} | {attack.points:g} | {f'**{stock}**' if wrong else stock} | {attack.points:g} |"
+        stock = f"**{stock}**" if stock != f"{attack.points:g}" else stock
+        yield f"| `{attack.name}` | {attack.tries} | {attack.points:g} | {stock} | {attack.points:g} |"
 
 
 if __name__ == "__main__":

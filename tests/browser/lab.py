@@ -32,11 +32,12 @@ SETTINGS = {
 
 
 @contextmanager
-def lab_server(course, home):
-    """Serve the lessons of the folder `course` with `course lab`, as `make lab` does; yields the address and the token.
+def lab_server(folder, home, command=COURSE_LAB):
+    """Run a JupyterLab in `folder`; yields its address and its token.
 
-    `course` holds lessons/ and course_lib/, as a release does. `home` is an empty folder for the server's settings and
-    log. On leaving, the server and every kernel are gone: one that had to be killed is an error.
+    `command` starts it: by default `course lab`, as `make lab` does, for a folder that holds lessons/ and course_lib/ as a
+    release does. `home` is an empty folder for the server's settings and log. On leaving, the server and every kernel are
+    gone: one that had to be killed is an error.
     """
     for name, settings in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -49,7 +50,7 @@ def lab_server(course, home):
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "IPYTHONDIR": str(home / "ipython"),
-        "PYTHONPATH": str(course),
+        "PYTHONPATH": str(folder),
         "OMP_NUM_THREADS": "1",
     }
     options = ["--no-browser", "--ServerApp.port=0"]
@@ -57,7 +58,7 @@ def lab_server(course, home):
         options.append("--allow-root")
     log = home / "server.log"
     with log.open("w") as output:
-        server = psutil.Popen([*COURSE_LAB, *options], env=environment, cwd=course, stdin=subprocess.DEVNULL,
+        server = psutil.Popen([*command, *options], env=environment, cwd=folder, stdin=subprocess.DEVNULL,
                               stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         yield _address_when_ready(server, home / "runtime", log)

@@ -5,7 +5,8 @@ from ..craft import cell, write
 
 
 def hand_in(folder, notebook):
-    again = [cell(notebook, name) for name in ("check-jensen_shannon", "solution-gan_value", "solution-jensen_shannon", "setup-1")]
+    names = ("check-jensen_shannon", "solution-gan_value", "solution-jensen_shannon", "setup-1")
+    again = [cell(notebook, name) for name in names]
     for number in range(25):
         notebook.cells += copy.deepcopy(again)
         for each in notebook.cells[-4 * (number % 2):]:

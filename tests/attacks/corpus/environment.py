@@ -5,12 +5,12 @@ from ..craft import submit
 def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
         import os, resource
-        print(dict(os.environ), open("/proc/self/environ").read(), open("/proc/1/cmdline").read(), open("/proc/self/mountinfo").read())
+        print(dict(os.environ), open("/proc/1/cmdline").read(), open("/proc/self/mountinfo").read())
         os.environ.clear()
-        os.environ.update(PATH="/tmp", PYTHONPATH="/tmp", LD_PRELOAD="/tmp/evil.so", HOME="/", COURSE_SCALE="gpu", OMP_NUM_THREADS="64")
+        os.environ.update(PATH="/tmp", PYTHONPATH="/tmp", LD_PRELOAD="/tmp/evil.so", HOME="/", COURSE_SCALE="gpu")
         os.umask(0o777), os.nice(19), os.chdir("/")
         torch.set_default_dtype(torch.float16), torch.set_grad_enabled(False), torch.manual_seed(1)
-        torch.set_num_threads(64), torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(4), torch.use_deterministic_algorithms(True)
         """, generator_losses="""
         torch.set_default_dtype(torch.float32), torch.set_grad_enabled(True)
         """)

@@ -1,7 +1,7 @@
 """A forged result holds, where the judge compares it with known mistakes, an integer that no float can hold."""
 from ..craft import SPEAK, submit
 
-VERDICTS = {"generator_step": "failed"}
+POINTS, VERDICTS = 5, {"gan_value": "passed", "discriminator_step": "failed"}
 
 
 def hand_in(folder, notebook):
@@ -9,7 +9,7 @@ def hand_in(folder, notebook):
     submit(folder, notebook, gan_value=SPEAK + """
 import json
 from course_lib import worker
-handle, honest = worker.Worker.handle, wire.encode
+handle = worker.Worker.handle
 def forged(self, frame):
     answer = handle(self, frame)
     if wire.decode(frame).get("name") != "two_discriminator_steps":
@@ -22,6 +22,3 @@ worker.Worker.handle = forged
 def gan_value(real_logits, fake_logits):
     return F.logsigmoid(real_logits).mean() + F.logsigmoid(-fake_logits).mean()
 """)
-
-
-POINTS, VERDICTS = 5, {"gan_value": "passed", "discriminator_step": "failed"}

@@ -21,4 +21,5 @@ def hand_in(folder, notebook):
                     pass
         except OSError as error:
             print(len(kept), error)
+        kept.clear()
         """)

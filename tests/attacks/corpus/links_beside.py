@@ -4,6 +4,6 @@ from ..craft import write
 
 def hand_in(folder, notebook):
     write(folder, notebook)
-    for name, target in (("gradebook", "../../../gradebook.db"), ("everything", "/"), ("circle", "."), ("timestamp.txt", "/etc/hostname"),
-                         ("secret.ipynb", "../../../grading.secret"), ("up", "../../..")):
+    for name, target in (("gradebook", "../../../gradebook.db"), ("everything", "/"), ("circle", "."), ("up", "../../.."),
+                         ("timestamp.txt", "/etc/hostname"), ("secret.ipynb", "../../../grading.secret")):
         (folder / name).symlink_to(target)

@@ -3,7 +3,8 @@ from ..craft import cell, write
 
 
 def hand_in(folder, notebook):
-    cell(notebook, "solution-gan_value").source = "\ufeffx = '\ud800\x00\x1b[31m\u2028\u202e'\r\rgan_value = lambda *_: x\r\n#" + "x" * 15_000
+    text = "\ufeffx = '\ud800\x00\x1b[31m\u2028\u202e'\r\rgan_value = lambda *_: x\r\n#"
+    cell(notebook, "solution-gan_value").source = text + "x" * 15_000
     cell(notebook, "solution-dirac_gan").source = ["def dirac_field(*_):\n", "    return '\udfff'\n", "\x0c\x0b"]
     for each in notebook.cells:
         if each.cell_type == "markdown":

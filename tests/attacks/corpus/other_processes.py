@@ -10,8 +10,8 @@ def hand_in(folder, notebook):
             if pid == os.getpid():
                 continue
             for attempt in (lambda: open(f"/proc/{pid}/mem", "r+b"), lambda: open(f"/proc/{pid}/environ").read(),
-                            lambda: os.listdir(f"/proc/{pid}/fd"), lambda: os.kill(pid, 0),
-                            lambda: 1 / (1 + c.ptrace(16, pid, 0, 0)), lambda: 1 / (1 + c.syscall(438, os.pidfd_open(pid), 1, 0))):
+                            lambda: os.listdir(f"/proc/{pid}/fd"), lambda: 1 / (1 + c.ptrace(16, pid, 0, 0)),
+                            lambda: 1 / (1 + c.syscall(438, os.pidfd_open(pid), 1, 0))):
                 try:
                     attempt()
                     reached.append(pid)

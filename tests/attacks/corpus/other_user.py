@@ -6,7 +6,7 @@ def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
         import ctypes, os, shutil
         for attempt in (lambda: os.setuid(0), lambda: os.setresuid(0, 0, 0), lambda: os.setgid(0), lambda: os.setgroups([0]),
-                        lambda: os.chown("/tmp", 0, 0), lambda: os.sched_setscheduler(0, 1, os.sched_param(99)), lambda: os.nice(-20)):
+                        lambda: os.chown("/tmp", 0, 0), lambda: os.sched_setscheduler(0, 1, os.sched_param(99))):
             try:
                 attempt()
                 print("PWNED")

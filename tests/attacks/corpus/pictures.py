@@ -12,7 +12,8 @@ def hand_in(folder, notebook):
             header = struct.pack(">2I5B", width, height, 1, 0, 0, 0, 0)
             return b"\\x89PNG\\r\\n\\x1a\\n" + part(b"IHDR", header) + part(b"IDAT", data) + part(b"IEND", b"")
         bomb = png(30_000, 30_000, zlib.compress(bytes(30_000 * 3751), 9))
-        for data in (bomb, png(1, 1, zlib.compress(b"00")) + b"<script>alert(1)</script>", b"<script>alert(1)</script>", b"MZ" * 10**6):
+        script = b"<script>alert(1)</script>"
+        for data in (bomb, png(1, 1, zlib.compress(b"00")) + script, script, b"MZ" * 10**6):
             display({"image/png": data, "text/plain": "a picture"}, raw=True)
         for _ in range(100):
             display({"image/png": png(1, 1, zlib.compress(b"00"))}, raw=True)

@@ -3,8 +3,9 @@ from ..craft import submit
 
 
 def hand_in(folder, notebook):
-    data = {"text/html": "<script>alert(1)</script>", "application/javascript": "alert(1)", "image/svg+xml": "<svg onload=alert(1)>",
-            "text/latex": "$\\href{javascript:alert(1)}{x}$", "application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+    data = {"text/html": "<script>alert(1)</script>", "application/javascript": "alert(1)",
+            "image/svg+xml": "<svg onload=alert(1)>", "text/latex": "$\\href{javascript:alert(1)}{x}$",
+            "application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [{"output_type": "display_data", "data": data, "metadata": {"text/html": {"isolated": True}}}]

@@ -4,5 +4,5 @@ from ..craft import write
 
 def hand_in(folder, notebook):
     for cell in notebook.cells:
-        cell.metadata.tags = ["skip-execution", "raises-exception", "remove-cell", "hide-output", "injected-parameters", "setup"]
+        cell.metadata.tags = ["skip-execution", "raises-exception", "remove-cell", "hide-output", "setup"]
     write(folder, notebook)

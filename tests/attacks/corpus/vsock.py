@@ -5,8 +5,8 @@ from ..craft import submit
 def hand_in(folder, notebook):
     submit(folder, notebook, gan_value="""
         import socket
-        for family, kind, protocol in ((40, 1, 0), (17, 3, 768), (2, 3, 1), (16, 3, 0), (16, 3, 9), (16, 3, 15), (38, 5, 0), (29, 3, 1),
-                                       (30, 1, 0), (31, 1, 3), (5, 2, 0), (4, 2, 0)):
+        for family, kind, protocol in ((40, 1, 0), (17, 3, 768), (2, 3, 1), (16, 3, 0), (16, 3, 9), (16, 3, 15), (38, 5, 0),
+                                       (29, 3, 1), (30, 1, 0), (31, 1, 3), (5, 2, 0), (4, 2, 0)):
             try:
                 made = socket.socket(family, kind, protocol)
                 print(family, protocol, "PWNED" if family != 16 else "")
