@@ -286,7 +286,7 @@ class Box:
             if not part:
                 raise self._gone()
             received += part
-        return bytes(received)
+        return received
 
     def _value(self, message):
         try:

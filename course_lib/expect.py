@@ -74,20 +74,24 @@ def same(got, want, what, rtol=1e-6, atol=1e-9, hint=""):
         if got != want or type(got) is not type(want):
             raise Failed(hint or f"{what} should be {_kind(want)}; it is {_kind(got)}.")
     else:
-        _same_tensor(tensor(got, what), _as_tensor(want), what, rtol, atol, hint)
+        _same_tensor(_numbers(got, what), _as_tensor(want), what, rtol, atol, hint)
 
 
 def tensor(value, what, shape=None):
     """`value` as a tensor of finite numbers (of `shape`, if given), or a sentence that says what it is instead."""
-    if value is None:
-        raise Failed(f"{what} gave back nothing. Is a `return` missing?")
-    if not isinstance(value, (torch.Tensor, int, float)) or isinstance(value, bool):
-        raise Failed(f"{what} should be a tensor or a number; it is {_kind(value)}.")
-    value = _as_tensor(value)
+    value = _numbers(value, what)
     if shape is not None and tuple(value.shape) != tuple(shape):
         raise Failed(f"{what} has the shape {tuple(value.shape)}; expected was {tuple(shape)}.")
     finite(value, what)
     return value
+
+
+def _numbers(value, what):
+    if value is None:
+        raise Failed(f"{what} gave back nothing. Is a `return` missing?")
+    if not isinstance(value, (torch.Tensor, int, float)) or isinstance(value, bool):
+        raise Failed(f"{what} should be a tensor or a number; it is {_kind(value)}.")
+    return _as_tensor(value)
 
 
 def finite(value, what, hint=""):
@@ -107,6 +111,7 @@ def _same_tensor(got, want, what, rtol, atol, hint):
         else:
             shape = "a single number" if want.ndim == 0 else f"of the shape {tuple(want.shape)}"
             raise Failed(f"{what} has the shape {tuple(got.shape)}; it should be {shape}.")
+    finite(got, what)  # only now: the shape has shown that it isn't a thousand times as large as it should be
     if want.dtype == torch.float64 and got.dtype in (torch.float32, torch.float16, torch.bfloat16):
         raise Failed(f"{what} came back as {got.dtype} though the inputs are torch.float64: "
                      "something on the way converts them. Build new tensors from the inputs (`torch.ones_like(x)`).")
@@ -126,7 +131,7 @@ def _same_tensor(got, want, what, rtol, atol, hint):
 
 def close(value, target, what, hint="", rtol=1e-6, atol=1e-9):
     """A number or tensor equals `target`, which the learner may know (a closed form, a property)."""
-    _same_tensor(tensor(value, what), torch.as_tensor(target, dtype=torch.float64), what, rtol, atol, hint)
+    _same_tensor(_numbers(value, what), torch.as_tensor(target, dtype=torch.float64), what, rtol, atol, hint)
 
 
 def true(condition, hint):

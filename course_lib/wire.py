@@ -61,10 +61,10 @@ def decode(frame, limits=LIMITS):
     if len(frame) < 4 or length > limits.tree_bytes or len(frame) < 4 + length:
         raise WireError("is not a whole frame")
     try:
-        tree = json.loads(frame[4:4 + length])
+        tree = json.loads(bytes(frame[4:4 + length]))
     except (ValueError, RecursionError):
         raise WireError("holds a tree that isn't JSON") from None
-    return _from_tree(tree, _tensors(frame[4 + length:], limits), limits.depth)
+    return _from_tree(tree, _tensors(memoryview(frame)[4 + length:], limits), limits.depth)
 
 
 def _tensors(data, limits):

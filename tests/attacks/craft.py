@@ -9,6 +9,7 @@ from autograder.answers import reference_cells
 LESSON = "gan_math"
 SOLVED = ("jensen_shannon", "generator_losses")  # the checks of the same names, 2 points each
 HONEST = 4
+STUBS = ("gan_value", "optimal_discriminator", "discriminator_step", "generator_step", "train_gan", "dirac_gan", "labelled")
 CHECKS = ("gan_value", "optimal_discriminator", "jensen_shannon", "generator_losses", "discriminator_step", "generator_step",
           "ring", "dirac_gan", "digits")
 NOTEBOOK = f"{LESSON}.ipynb"

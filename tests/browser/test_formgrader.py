@@ -27,7 +27,8 @@ HOSTILE = """<script>document.title = "hostile"; alert(1)</script>
 CELLS = {
     "solution-gan_value": SOLVED["solution-gan_value"],
     "solution-jensen_shannon": f"from IPython.display import HTML, Javascript, Markdown\nevil = {HOSTILE!r}\n"
-                               "display(HTML(evil), Markdown(evil), Javascript('alert(4)'))\nprint(evil)\nraise OSError(evil)",
+                               "display(HTML(evil), Markdown(evil), Javascript('alert(4)'))\n"
+                               "print(evil)\nraise OSError(evil)",
     "answer-nash": f"Each follows its own slope.\n\n{HOSTILE}\n\n[more](javascript:alert(5)) ![](https://example.invalid/seen)",
 }
 POINTS = 1  # what the one exercise that is solved is worth
