@@ -307,7 +307,8 @@ def run_grade(arguments, course):
         print(json.dumps([result.summary() for result in results], indent=1, ensure_ascii=False))
         return 0
     waiting = [result for result in results if result.status != "graded"]
-    print(f"{_count(results, 'hand-in')} graded" + (f"; {len(waiting)} wait for you:" if waiting else ""))
+    wait = f"; {len(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for you:" if waiting else ""
+    print(f"{_count(results, 'hand-in')} graded{wait}")
     for result in waiting:
         reasons = dict.fromkeys(each.hint for each in result.verdicts if each.verdict == "not graded")
         print(f"  {result.student}: {' '.join(reasons)}")

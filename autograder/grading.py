@@ -125,12 +125,12 @@ def _cluster(jobs, scheduler, terms, tasks):
     import dask
     from distributed import Client, LocalCluster
     quiet = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.worker.daemon": False,
-             "distributed.logging": {"distributed": "error", "tornado": "error"}}
+             "distributed.logging": {"distributed": "error", "tornado": "error"}, "distributed.scheduler.http.routes": []}
     with dask.config.set(quiet):
         if scheduler:
             try:
                 client = Client(scheduler, timeout=30)
-            except OSError as error:
+            except (OSError, TypeError, ValueError) as error:  # no answer, no certificate, no address
                 raise LessonError(f"no Dask scheduler answers at {scheduler}: {error}") from None
             with client:
                 yield client
@@ -138,7 +138,7 @@ def _cluster(jobs, scheduler, terms, tasks):
         # One thread for each worker, since a submission's walls end with the thread that built them; and TLS, since any
         # user of this machine could otherwise hand the scheduler code to run as us.
         with LocalCluster(n_workers=min(jobs, tasks), threads_per_worker=1, processes=True, memory_limit=0, security=True,
-                          dashboard_address=None, silence_logs=50,
+                          dashboard_address="127.0.0.1:0", silence_logs=50,
                           resources={"GPU": 1} if terms.gpu else None) as cluster, Client(cluster) as client:
             yield client
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from attacks import corpus, craft
+from attacks import corpus, craft, table
 from conftest import ROOT, need
 
 from autograder import feedback, gradebook, grading, page, task, walls
@@ -27,11 +27,11 @@ from course_lib.check import checks_of
 from course_lib.scale import Scale
 from course_lib.verdict import PASSED
 
-LIMITS = Limits(cell_s=4, check_s=4, train_s=10, total_s=14, memory=5 * 2**28, processes=32, files=2000)
+LIMITS = Limits(cell_s=4, check_s=4, train_s=10, total_s=25, memory=5 * 2**28, processes=32, files=2000)
 CANARY = "canary-4f1c09ab"  # stands in everything that a submission must not read
 SIGHTS = walls.Sights(ROOT / "course_lib", ROOT / "lessons" / craft.LESSON)
 OUTSIDE = [ROOT, ROOT / "course_lib", Path.home(), *map(Path, ("/", "/tmp", "/var/tmp", "/etc", "/dev/shm", "/usr"))]
-SECONDS, MEMORY = 22, 1.5 * 1024**3  # what one submission may cost the judge
+SECONDS, MEMORY = 40, 1.5 * 1024**3  # what one submission may cost the judge
 SCRIPTS = ("<script", "<img src=x", "<iframe", "<svg", "href=\"javascript:")
 
 
@@ -172,6 +172,10 @@ def test_a_box_that_has_ended_is_gone_at_once(judge):
     with judge.sandbox.open() as box:
         box.run_cell("import os, time\nfor _ in range(5):\n    if os.fork() == 0: time.sleep(98765)")
     assert not judge.sandbox.left()
+
+
+def test_the_readme_shows_the_whole_table():
+    assert "\n".join(table.lines()) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_corpus_is_as_it_says():
