@@ -411,12 +411,13 @@ def _files(place):
 
 def _held(pid):
     """Bytes of a process that aren't a file's: what it shares with its parent after a fork is counted for both."""
-    return _sum_of(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:"))
+    return _sum_of(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:", "VmPTE:"))
 
 
 def _own_share(pid):
     """The same with what is shared divided among those that share it; dearer to find out, and can be hidden from us."""
-    return _sum_of(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) or _held(pid)
+    pages = _sum_of(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+    return pages + _sum_of(f"/proc/{pid}/status", ("VmPTE:",)) if pages else _held(pid)
 
 
 def _sum_of(path, names):

@@ -180,9 +180,10 @@ def equal_values(a, b, rtol=1e-6, atol=1e-9):
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(equal_values(x, y, rtol, atol) for x, y in zip(a, b))
     if isinstance(a, (torch.Tensor, float, int)) and isinstance(b, (torch.Tensor, float, int)):
-        a, b = torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)
-        return (a.shape == b.shape or a.numel() == b.numel() == 1) and torch.allclose(
-            a.reshape(b.shape), b, rtol=rtol, atol=atol, equal_nan=True)
+        a, b = _as_tensor(a), _as_tensor(b)
+        if a.shape != b.shape and not a.numel() == b.numel() == 1:
+            return False  # before the conversion, which makes a huge answer eight times as large
+        return torch.allclose(a.to(torch.float64).reshape(b.shape), b.to(torch.float64), rtol=rtol, atol=atol, equal_nan=True)
     return type(a) is type(b) and a == b
 
 
