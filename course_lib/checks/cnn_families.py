@@ -1,0 +1,280 @@
+"""The checks of the lesson `cnn_families`."""
+
+import functools
+
+import torch
+
+from course_lib import classify, expect
+from course_lib.check import check
+from course_lib.data import load_images
+from course_lib.scale import Scale
+from course_lib.verdict import Failed
+
+
+# --- a module of the learner's with weights of ours ---
+
+def filled(net, numbers):
+    """`net` in float64 with the check's weights: `numbers` in the order of its parameters, of a size that suits each."""
+    net, place = net.double(), 0
+    with torch.no_grad():
+        for parameter in net.parameters():
+            taken = numbers[(place + torch.arange(parameter.numel())) % len(numbers)]
+            inputs = parameter[0].numel() if parameter.ndim > 1 else 4
+            parameter.copy_(taken.reshape(parameter.shape) * (2 / inputs) ** 0.5)
+            place += parameter.numel()
+    return net
+
+
+def behaviour(net, numbers, images):
+    """What a net is and does: its parameters' shapes, and with the check's weights its outputs and its gradient."""
+    shapes = ["×".join(map(str, parameter.shape)) for parameter in net.parameters()]
+    net = filled(net, numbers).train()
+    x = images.clone().requires_grad_()
+    trained = net(x * 1)
+    weights = torch.cos(torch.arange(trained.numel(), dtype=torch.float64)).reshape(trained.shape)
+    gradient, = torch.autograd.grad((trained * weights).sum(), x)
+    with torch.no_grad():
+        evaluated = net.eval()(images * 1)
+    return {"parameters": shapes, "the output in train mode": trained, "the output in eval mode": evaluated,
+            "the gradient at the input": gradient.flatten()[::max(1, gradient.numel() // 64)]}
+
+
+def of_module(names, name, args, numbers, images):
+    """The behaviour of what `name(*args)` makes."""
+    return behaviour(getattr(names, name)(*args), numbers, images)
+
+
+def of_resnet(names, block, args, numbers, images):
+    """The behaviour of a ResNet of blocks of that name."""
+    return behaviour(names.ResNet(getattr(names, block), *args), numbers, images)
+
+
+def _agree_module(student, reference, what, probe, *args):
+    got, want = (side.run(probe, *args, using=[filled, behaviour]) for side in (student, reference))
+    if isinstance(got, dict) and isinstance(got.get("parameters"), list):
+        _same_parameters([str(shape) for shape in got["parameters"]], want["parameters"], what)
+    expect.same(got, want, what, rtol=1e-8, atol=1e-9)
+
+
+def _same_parameters(got, want, what):
+    """The same shapes in the same order, or a sentence about what is too many, missing or out of order."""
+    if got == want:
+        return
+    extra, missing = list(got), []
+    for shape in want:
+        extra.remove(shape) if shape in extra else missing.append(shape)
+    if not extra and not missing:
+        raise Failed(f"{what} has the right parameters, made in another order. Make the modules in the order in which the data "
+                     "pass through them, the main path before the shortcut.")
+    part = lambda verb, shapes: f"{verb} of the shape {', '.join(dict.fromkeys(shapes))}"[:200]
+    raise Failed(f"{what} doesn't have the parameters it should have: " + "; ".join(
+        [part(f"{len(extra)} that don't belong there,", extra)] * bool(extra)
+        + [part(f"{len(missing)} missing,", missing)] * bool(missing)) + ".")
+
+
+# --- VGG ---
+
+def in_eval_mode(names, numbers, images):
+    """The logits of a VGG-11 with its default dropout, in eval mode."""
+    net = filled(names.vgg(11, 4, 3, 2, 6), numbers).eval()
+    with torch.no_grad():
+        return net(images)
+
+
+@check(points=2)
+def vgg(student, reference, draw):
+    """VGG's block, and VGG-11, -13, -16 and -19 from one table (Simonyan & Zisserman 2015, Table 1)."""
+    numbers = draw.normal(5_000)
+    for convs in (1, 3):
+        _agree_module(student, reference, f"`vgg_block` with {convs} convolution{'s' * (convs > 1)}", of_module, "vgg_block",
+                      [convs, 3, 4], numbers, draw.normal(2, 3, 6, 6))
+    images = draw.normal(2, 3, 64, 64)
+    for depth in (11, 13, 16, 19):
+        _agree_module(student, reference, f"VGG-{depth}", of_module, "vgg", [depth, 4, 3, 2, 6, 0.0], numbers, images)
+    expect.agree_run(student, reference, in_eval_mode, numbers, images, using=[filled], rtol=1e-8, atol=1e-9, what="VGG-11 in eval mode",
+                     hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode, and hand it "
+                          "the argument `dropout`.")
+
+
+# --- what a net costs ---
+
+@check(points=3)
+def cost(student, reference, draw):
+    """Parameters, multiply-adds and receptive field by formula."""
+    whole = lambda low, high: draw.integers(low, high, 1).item()
+    for stride, padding, bias in ((1, 1, True), (2, 3, False), (3, 0, True), (2, 0, False)):
+        expect.agree(student, reference, "conv_cost", whole(2, 9), whole(10, 20), whole(3, 6), whole(21, 40), stride, padding, bias)
+    expect.agree(student, reference, "conv_cost", 3, 8, 5, 12)
+    expect.agree(student, reference, "receptive_field", [(3, 1), (3, 1)])
+    expect.agree(student, reference, "receptive_field", [(7, 2), (3, 2), (3, 1), (3, 1), (1, 1), (3, 2), (3, 1)])
+    expect.agree(student, reference, "receptive_field", [(whole(1, 8), whole(1, 4)) for _ in range(5)])
+
+
+# --- GoogLeNet ---
+
+@check(points=2)
+def inception(student, reference, draw):
+    """The Inception block with its four branches (Szegedy et al. 2015, Figure 2b)."""
+    numbers = draw.normal(3_000)
+    for args in ([5, 2, (3, 4), (2, 3), 3], [4, 3, (2, 3), (3, 2), 4]):
+        _agree_module(student, reference, "`Inception`", of_module, "Inception", args, numbers, draw.normal(2, args[0], 7, 7))
+
+
+# --- ResNet ---
+
+@check(points=2)
+def residual(student, reference, draw):
+    """The residual block of ResNet-18 and -34, with and without a change of shape (He et al. 2016)."""
+    numbers = draw.normal(2_000)
+    for channels, args in ((4, [4, 4]), (3, [3, 4, 2]), (3, [3, 4, 1]), (4, [4, 4, 2])):
+        shape = f"{args[0]} to {args[1]} channels, stride {(args + [1])[2]}"
+        _agree_module(student, reference, f"`BasicBlock`, {shape}", of_module, "BasicBlock", args, numbers, draw.normal(2, channels, 6, 6))
+
+
+@check(points=2, needs=["residual"])
+def variants(student, reference, draw):
+    """The bottleneck of ResNet-50, and the block with pre-activation (He et al. 2016a, 2016b)."""
+    numbers = draw.normal(2_000)
+    for name, args in (("Bottleneck", [3, 2, 1]), ("Bottleneck", [8, 2]), ("Bottleneck", [8, 2, 2]),
+                       ("PreActivation", [4, 4]), ("PreActivation", [3, 4, 2]), ("PreActivation", [4, 4, 2])):
+        _agree_module(student, reference, f"`{name}`, {args[0]} channels in, stride {(args + [1])[2]}", of_module, name, args, numbers,
+                      draw.normal(2, args[0], 6, 6))
+
+
+def kept_at_zero(names, block, zero_init, numbers, images):
+    """The output of a small ResNet with the check's weights, but for those of batch norm that began at 0: these stay there."""
+    net = names.ResNet(getattr(names, block), (1, 2), 3, 2, 4, True, zero_init)
+    asleep = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d) and not module.weight.any()]
+    net = filled(net, numbers)
+    with torch.no_grad():
+        for module in asleep:
+            module.weight.zero_()
+        return net.train()(images)
+
+
+@check(points=2, needs=["residual", "variants"])
+def resnet(student, reference, draw):
+    """ResNet-18, -34 and -50 from one table, both stems, and zero-initialised last batch norms."""
+    numbers, small, large = draw.normal(20_000), draw.normal(3, 2, 8, 8), draw.normal(2, 2, 48, 48)
+    for block, counts in (("BasicBlock", (1, 2)), ("Bottleneck", (1, 1)), ("PreActivation", (1, 1, 1))):
+        _agree_module(student, reference, f"`ResNet` of {block} × {counts} for small images", of_resnet, block,
+                      [counts, 3, 2, 4, True], numbers, small)
+    _agree_module(student, reference, "`ResNet` of BasicBlock × (1, 1) for large images", of_resnet, "BasicBlock",
+                  [(1, 1), 3, 2, 4], numbers, large)
+    for depth in (18, 34, 50):
+        _agree_module(student, reference, f"ResNet-{depth}", of_module, "resnet", [depth, 3, 2, 2], numbers, large)
+    for block in ("BasicBlock", "Bottleneck"):
+        for zero_init in (False, True):
+            expect.agree_run(student, reference, kept_at_zero, block, zero_init, numbers, small, using=[filled], rtol=1e-8, atol=1e-9,
+                             what=f"`ResNet` of {block} with zero_init = {zero_init}, as it begins,")
+
+
+# --- the recipe ---
+
+@check(points=1)
+def augmentation(student, reference, draw):
+    """Crops, flips and cutout, exactly where they are told to be."""
+    images = draw.uniform(6, 2, 5, 7) + 0.1
+    flip = torch.tensor([True, False, True, False, True, False])[draw.permutation(6)]
+    expect.agree(student, reference, "crop_and_flip", images, draw.integers(0, 5, 6), draw.integers(0, 5, 6), flip, 2)
+    expect.agree(student, reference, "crop_and_flip", images, draw.integers(0, 9, 6), draw.integers(0, 9, 6), ~flip)
+    centre = lambda side: torch.cat([torch.tensor([0, side - 1]), draw.integers(0, side, 4)])
+    expect.agree(student, reference, "cutout", images, centre(5), centre(7).flip(0), 4)
+    expect.agree(student, reference, "cutout", images, centre(5), centre(7), 2)
+
+
+def small_net(numbers):
+    """A net of the check's own, images (n, 2, 6, 6) → logits (n, 3), in which every kind of parameter occurs."""
+    return filled(torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.Flatten(),
+                                      torch.nn.Linear(48, 3)), numbers)
+
+
+def decayed(names, numbers, weight_decay):
+    """Parameters after a step of an optimiser with the learner's groups and no gradient: only decay moves them."""
+    net = small_net(numbers)
+    optimizer = torch.optim.SGD(names.parameter_groups(net, weight_decay), lr=1.0)
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    return [parameter.detach() for parameter in net.parameters()]
+
+
+def averaged(names, numbers, images, decay):
+    """The average after two updates, what its buffers are then, and the net, which must stay as it was."""
+    net, average = small_net(numbers), small_net(numbers.flip(0))
+    for part in images:
+        net(part)
+        names.update_average(average, net, decay)
+    return {"the parameters of the average": list(average.parameters()), "the buffers of the average": list(average.buffers()),
+            "the net itself": list(net.parameters())}
+
+
+def predicted(names, numbers, images):
+    """Predictions of a net in train mode, and its own answers before and after in the mode that `predict` leaves it in."""
+    net = small_net(numbers)
+    net(images)
+    answer = names.predict(net, images)
+    return {"the predictions": answer, "whether they carry a graph": answer.requires_grad, "the net's answers afterwards": net(images),
+            "predictions of a net in eval mode": names.predict(net.eval(), images), "its answers afterwards": net(images)}
+
+
+@check(points=2)
+def recipe(student, reference, draw):
+    """Label smoothing, a schedule, weight decay where it belongs, an average of the weights, test-time flips."""
+    logits, labels = draw.normal(6, 5, std=3), draw.integers(0, 5, 6)
+    for smoothing in (0.0, draw.number(0.1, 0.3)):
+        expect.agree(student, reference, "smoothed_cross_entropy", logits, labels, smoothing)
+        expect.agree_grad(student, reference, "smoothed_cross_entropy", logits, labels, smoothing)
+    peak = draw.number(0.1, 0.9)
+    for step in (0, 3, 4, 5, 12, 19):
+        expect.agree(student, reference, "learning_rate", step, 20, peak, 4)
+    expect.agree(student, reference, "learning_rate", 0, 10, peak, 0)
+    numbers, images = draw.normal(250), draw.normal(2, 8, 2, 6, 6)
+    expect.agree_run(student, reference, decayed, numbers, draw.number(0.1, 0.4), using=[filled, small_net],
+                     what="a step with `parameter_groups`")
+    expect.agree_run(student, reference, averaged, numbers, images, draw.number(0.6, 0.9), using=[filled, small_net],
+                     what="`update_average`")
+    expect.agree_run(student, reference, predicted, numbers, images[0], using=[filled, small_net], what="`predict`")
+
+
+# --- trained for real ---
+
+def answers_after_training(names, images, labels, heldout, classes, budget, seed):
+    """The trained net's logits for the held-out images, in eval mode."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net = names.made("my_net")
+    if net is None:
+        torch.manual_seed(seed)
+        bar = iter(names.progress(range(budget)))
+        net = names.train_mine(images.float().to(device) / 255, labels.to(device), classes, budget, lambda step, loss: next(bar, None))
+    with torch.no_grad():
+        return torch.cat([net.eval()(part.float().to(device) / 255) for part in heldout.split(500)]).float().cpu()
+
+
+@functools.lru_cache
+def training_data(split, scale):
+    """What `training` trains and judges on: (images as bytes, labels, number of classes)."""
+    if scale is Scale.GPU:
+        data = load_images("cifar10", split)
+    else:
+        data = load_images("fashion_mnist", split, size=14, limit={"train": 6_000, "test": 1_000}[split], fallback="digits")
+    return (data.images * 255).round().to(torch.uint8), data.labels, len(data.classes)
+
+
+TRAINING = {"accuracy": expect.at_least(smoke=0.7, cpu=0.8, gpu=0.94)}
+
+
+@check(points=2, needs=["resnet", "augmentation", "recipe"], bounds=TRAINING)
+def training(student, reference, draw):
+    """Your ResNet, by your recipe, on images that it has never seen."""
+    images, labels, classes = training_data("train", draw.scale)
+    heldout, truth, _ = training_data("test", draw.scale)
+    order = draw.permutation(classes) if draw.secret else torch.arange(classes)
+    budget = draw.scale.pick(smoke=6_400, cpu=25_600, gpu=1_000_000)
+    answers = student.train(answers_after_training, images, order[labels], heldout, classes, budget, draw.seed())
+    answers = expect.tensor(answers, "What your net answers", (len(heldout), classes))
+    accuracy = (answers.argmax(1) == order[truth]).double().mean().item()
+    expect.measured(accuracy=accuracy)
+    expect.within("accuracy", accuracy, TRAINING["accuracy"], draw.scale, "Your net gets too many of the held-out images wrong. "
+                  "Its parts are right, so look at how `train_mine` puts them together: is the net in [0, 1] images out logits, "
+                  "normalised by the training images' statistics, and is the net that is returned the one that was trained?")
