@@ -28,6 +28,7 @@ def filled(net, numbers):
 def behaviour(net, numbers, images):
     """What a net is and does: its parameters' shapes, and with the check's weights its outputs and its gradient."""
     shapes = ["×".join(map(str, parameter.shape)) for parameter in net.parameters()]
+    some = lambda values: values.flatten()[::max(1, values.numel() // 40)]  # enough to tell, and little to record
     net = filled(net, numbers).train()
     x = images.clone().requires_grad_()
     trained = net(x * 1)
@@ -35,8 +36,8 @@ def behaviour(net, numbers, images):
     gradient, = torch.autograd.grad((trained * weights).sum(), x)
     with torch.no_grad():
         evaluated = net.eval()(images * 1)
-    return {"parameters": shapes, "the output in train mode": trained, "the output in eval mode": evaluated,
-            "the gradient at the input": gradient.flatten()[::max(1, gradient.numel() // 64)]}
+    return {"parameters": shapes, "the output's shape": "×".join(map(str, trained.shape)), "some of the output in train mode": some(trained),
+            "some of the output in eval mode": some(evaluated), "some of the gradient at the input": some(gradient)}
 
 
 def of_module(names, name, args, numbers, images):
@@ -247,6 +248,8 @@ def answers_after_training(names, images, labels, heldout, classes, budget, seed
         torch.manual_seed(seed)
         bar = iter(names.progress(range(budget)))
         net = names.train_mine(images.float().to(device) / 255, labels.to(device), classes, budget, lambda step, loss: next(bar, None))
+    if net is None:
+        return None
     with torch.no_grad():
         return torch.cat([net.eval()(part.float().to(device) / 255) for part in heldout.split(500)]).float().cpu()
 
@@ -261,10 +264,14 @@ def training_data(split, scale):
     return (data.images * 255).round().to(torch.uint8), data.labels, len(data.classes)
 
 
+GUESSING = ("Your net does no better than guessing. Is the net that `train_mine` returns the one that was trained, and do the "
+            "labels still belong to the images?")
+TOO_MANY = ("Your net gets too many of the held-out images wrong. Its parts are right, so look at how `train_mine` puts them together: "
+            "the rate, the number of steps, and whether the net normalises the images itself, by the training images' statistics.")
 TRAINING = {"accuracy": expect.at_least(smoke=0.7, cpu=0.8, gpu=0.94)}
 
 
-@check(points=2, needs=["resnet", "augmentation", "recipe"], bounds=TRAINING)
+@check(points=2, needs=["residual", "resnet", "augmentation", "recipe"], bounds=TRAINING)
 def training(student, reference, draw):
     """Your ResNet, by your recipe, on images that it has never seen."""
     images, labels, classes = training_data("train", draw.scale)
@@ -272,9 +279,13 @@ def training(student, reference, draw):
     order = draw.permutation(classes) if draw.secret else torch.arange(classes)
     budget = draw.scale.pick(smoke=6_400, cpu=25_600, gpu=1_000_000)
     answers = student.train(answers_after_training, images, order[labels], heldout, classes, budget, draw.seed())
-    answers = expect.tensor(answers, "What your net answers", (len(heldout), classes))
+    if answers is None:
+        raise Failed("`train_mine` gave back nothing. Is a `return` missing?")
+    if isinstance(answers, torch.Tensor) and answers.is_floating_point():
+        expect.finite(answers, "the net's answer", "Your net's answers are NaN: the training has diverged. Lower the rate, or warm up for longer.")
+    answers = expect.tensor(answers, "What your net answers", (len(heldout), classes)).double()
+    expect.true((answers < 0).any() or (answers.sum(1) - 1).abs().max() > 1e-3,
+                "These are probabilities, not logits: a softmax stands at the net's end. The loss takes one itself.")
     accuracy = (answers.argmax(1) == order[truth]).double().mean().item()
     expect.measured(accuracy=accuracy)
-    expect.within("accuracy", accuracy, TRAINING["accuracy"], draw.scale, "Your net gets too many of the held-out images wrong. "
-                  "Its parts are right, so look at how `train_mine` puts them together: is the net in [0, 1] images out logits, "
-                  "normalised by the training images' statistics, and is the net that is returned the one that was trained?")
+    expect.within("accuracy", accuracy, TRAINING["accuracy"], draw.scale, GUESSING if accuracy < 2 / classes else TOO_MANY)

@@ -1,0 +1,1048 @@
+"""Mistakes people make in `cnn_families`, each with the sentence that helps. Each check must fail them, with that sentence.
+
+Never released to learners. To add one: write the mistake as it would be written in the notebook, and its hint. A class that
+differs from the reference in one point derives from it: the reference's own definition is there under the same name.
+"""
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+# --- vgg ---
+
+@wrong("vgg", hint="A 3×3 convolution without padding takes a pixel off each side. Give it `padding=1`, so that only the pooling "
+                   "changes the size.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+@wrong("vgg", hint="There is no ReLU in the block. Two convolutions without one between are a single linear map.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers.append(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+@wrong("vgg", hint="Only the first convolution is followed by ReLU, or only the last; each of them is.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers.append(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.ReLU(), nn.MaxPool2d(2))
+
+
+@wrong("vgg", hint="The pooling stands inside the loop and halves the size after each convolution. It comes once, at the block's end.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+        in_channels = out_channels
+    return nn.Sequential(*layers)
+
+
+@wrong("vgg", hint="This is AlexNet's overlapping pooling, 3×3 with stride 2. VGG's windows are 2×2 with stride 2.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1))
+
+
+@wrong("vgg", hint="The maximum is asked for, not the mean: `nn.MaxPool2d`.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.AvgPool2d(2))
+
+
+@wrong("vgg", hint="Batch norm came a year after VGG: the paper's nets have none, and their convolutions have biases.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+def _vgg(convs, times, head, in_channels, width):
+    channels = [in_channels, *(width * each for each in times)]
+    return nn.Sequential(*[vgg_block(*block) for block in zip(convs, channels, channels[1:])],
+                         nn.AdaptiveAvgPool2d(7), nn.Flatten(), *head(channels[-1] * 49))
+
+
+def _head(hidden, classes, dropout):
+    return lambda inputs: [nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(),
+                           nn.Dropout(dropout), nn.Linear(hidden, classes)]
+
+
+_CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
+@wrong("vgg", hint="The channels double four times. After 8·width they stay: the fourth and the fifth block have the same number.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 16), _head(hidden, classes, dropout), in_channels, width)
+
+
+@wrong("vgg", hint="The 16 of VGG-16 counts convolutions and linear layers together: 13 and 3. Here are 16 convolutions.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[19 if depth == 16 else depth], (1, 2, 4, 8, 8), _head(hidden, classes, dropout), in_channels, width)
+
+
+@wrong("vgg", hint="VGG-11's first two blocks have one convolution each; the other three have two.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    convs = (2, 2, 2, 1, 1) if depth == 11 else _CONVS[depth]
+    return _vgg(convs, (1, 2, 4, 8, 8), _head(hidden, classes, dropout), in_channels, width)
+
+
+@wrong("vgg", hint="There is no ReLU between the linear layers, so the three together are one linear map.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
+        nn.Linear(inputs, hidden), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.Dropout(dropout), nn.Linear(hidden, classes)],
+        in_channels, width)
+
+
+@wrong("vgg", hint="The head has two linear layers. VGG has three: two with `hidden` units, and one to the classes.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
+        nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)], in_channels, width)
+
+
+@wrong("vgg", hint="The last layer gives logits. The softmax belongs to the loss, which takes it with the logarithm, in one stable step.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [*_head(hidden, classes, dropout)(inputs), nn.Softmax(dim=1)],
+                in_channels, width)
+
+
+@wrong("vgg", hint="A ReLU follows the last linear layer as well. Logits may be negative.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [*_head(hidden, classes, dropout)(inputs), nn.ReLU()], in_channels, width)
+
+
+class _AlwaysDropout(nn.Dropout):
+    def forward(self, x):
+        return F.dropout(x, self.p)
+
+
+@wrong("vgg", hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
+        nn.Linear(inputs, hidden), nn.ReLU(), _AlwaysDropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(),
+        _AlwaysDropout(dropout), nn.Linear(hidden, classes)], in_channels, width)
+
+
+# --- cost ---
+
+def _side(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+@wrong("cost", hint="`conv_cost`: the biases are parameters too: one for each output channel, where `bias` is true.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights, weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: the biases are counted even with `bias=False`.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + out_channels, weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: each weight is used once for each position of the *output*. You multiplied by the input's size.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * size**2
+
+
+@wrong("cost", hint="`conv_cost`: the padding is missing from the output's size; it adds to both sides.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * ((size - kernel) // stride + 1)**2
+
+
+@wrong("cost", hint="`conv_cost`: the padding counts once only. It stands on both sides: size + 2·padding.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * ((size + padding - kernel) // stride + 1)**2
+
+
+@wrong("cost", hint="`conv_cost`: a window that would reach over the edge isn't used: round down, with `//`.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    side = math.ceil((size + 2 * padding - kernel) / stride) + 1
+    return weights + bias * out_channels, weights * side**2
+
+
+@wrong("cost", hint="`conv_cost`: the + 1 is missing: the first window costs no step. Outputs per side: (size + 2·padding − kernel)//stride + 1.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * ((size + 2 * padding - kernel) // stride)**2
+
+
+@wrong("cost", hint="`conv_cost`: a kernel has two sides: kernel², not kernel.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel
+    return weights + bias * out_channels, weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: a map of outputs has two sides: the number of positions is squared.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * _side(size, kernel, stride, padding)
+
+
+@wrong("cost", hint="`conv_cost`: this counts each multiplication and each addition, which is twice the number of multiply-adds.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, 2 * weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: biases are added without a multiplication, and don't count among the multiply-adds here.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    parameters = in_channels * out_channels * kernel**2 + bias * out_channels
+    return parameters, parameters * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: each output channel has a kernel of its own for *each* input channel: in·out·kernel² weights.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = out_channels * kernel**2
+    return weights + bias * out_channels, weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`receptive_field`: the strides are forgotten. After a stride of 2, a step of one output is two inputs wide, and so is what "
+                    "each further layer adds.")
+def receptive_field(layers):
+    return 1 + sum(kernel - 1 for kernel, _ in layers)
+
+
+@wrong("cost", hint="`receptive_field`: each layer's addition is multiplied by the strides of *all* layers before it, their product, not by one.")
+def receptive_field(layers):
+    field, before = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * before
+        before = stride
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: a layer's own stride moves its outputs apart, but doesn't widen what one of them sees: multiply after "
+                    "adding.")
+def receptive_field(layers):
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        jump *= stride
+        field += (kernel - 1) * jump
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: two 3×3 layers see 5×5, not 9×9 and not 6×6: each adds kernel − 1 to what is there, and it begins "
+                    "with the single pixel itself.")
+def receptive_field(layers):
+    field, jump = 0, 1
+    for kernel, stride in layers:
+        field += kernel * jump
+        jump *= stride
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: the single pixel it begins with is missing: 1, not 0.")
+def receptive_field(layers):
+    field, jump = 0, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump *= stride
+    return field
+
+
+# --- inception ---
+
+def _conv(inputs, outputs, kernel, **options):
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, **options), nn.ReLU()
+
+
+@wrong("inception", hint="The third branch ends in a 5×5 convolution with padding 2. Here it is 3×3, which is torchvision's known slip.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[2] = nn.Sequential(*_conv(in_channels, five[0], 1), *_conv(*five, 3))
+
+
+@wrong("inception", hint="In place of the 5×5 convolution stand two of 3×3. That is a later version of the net (Inception v2).")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[2] = nn.Sequential(*_conv(in_channels, five[0], 1), *_conv(*five, 3), *_conv(five[1], five[1], 3))
+
+
+@wrong("inception", hint="There is no ReLU in the block. One follows each convolution, also the 1×1 ones.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        for branch in self.branches:
+            for place, layer in enumerate(branch):
+                if isinstance(layer, nn.ReLU):
+                    branch[place] = nn.Identity()
+
+
+@wrong("inception", hint="The reductions have no ReLU: in the 3×3 and in the 5×5 branch the 1×1 convolution is followed by one too.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[1][1], self.branches[2][1] = nn.Identity(), nn.Identity()
+
+
+@wrong("inception", hint="The pooling's 1×1 convolution has no ReLU after it.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[3][2] = nn.Identity()
+
+
+@wrong("inception", hint="The branches are joined in another order. It is 1×1, 3×3, 5×5, pooling: the next layer's weights depend on it.")
+class Inception(Inception):
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in reversed(self.branches)], dim=1)
+
+
+@wrong("inception", hint="The 3×3 and the 5×5 branch work on all input channels. A 1×1 convolution first brings these down to the first "
+                         "number of the pair.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[1] = nn.Sequential(*_conv(in_channels, three[1], 3))
+        self.branches[2] = nn.Sequential(*_conv(in_channels, five[1], 5))
+
+
+@wrong("inception", hint="The fourth branch takes the maximum of each 3×3 window, not its mean.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[3][0] = nn.AvgPool2d(3, stride=1, padding=1)
+
+
+@wrong("inception", hint="In the fourth branch the pooling comes first, and the 1×1 convolution after it.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[3] = nn.Sequential(*_conv(in_channels, pool, 1), nn.MaxPool2d(3, stride=1, padding=1))
+
+
+@wrong("inception", hint="The paper's GoogLeNet has no batch norm (torchvision's has): plain convolutions with biases, and ReLU.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        conv = lambda inputs, outputs, kernel: (nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+                                                nn.BatchNorm2d(outputs, eps=0.001), nn.ReLU())
+        self.branches = nn.ModuleList([
+            nn.Sequential(*conv(in_channels, one, 1)), nn.Sequential(*conv(in_channels, three[0], 1), *conv(*three, 3)),
+            nn.Sequential(*conv(in_channels, five[0], 1), *conv(*five, 5)),
+            nn.Sequential(nn.MaxPool2d(3, 1, 1), *conv(in_channels, pool, 1))])
+
+
+# --- residual ---
+
+def _norm_shortcut(in_channels, outputs, stride, kernel=1, bias=False):
+    return nn.Sequential(nn.Conv2d(in_channels, outputs, kernel, stride, padding=kernel // 2, bias=bias), nn.BatchNorm2d(outputs))
+
+
+@wrong("residual", hint="The convolutions have biases. The batch norm after each subtracts the mean, and any bias with it: `bias=False`.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[0] = nn.Conv2d(in_channels, channels, 3, stride, padding=1)
+        self.main[3] = nn.Conv2d(channels, channels, 3, padding=1)
+        if len(self.shortcut):
+            self.shortcut = _norm_shortcut(in_channels, channels, stride, bias=True)
+
+
+@wrong("residual", hint="No ReLU follows the addition.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        return self.main(x) + self.shortcut(x)
+
+
+@wrong("residual", hint="The last ReLU comes before the addition, so that the block can only ever add to its input. Add first.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        return F.relu(self.main(x)) + self.shortcut(x)
+
+
+@wrong("residual", hint="Nothing is added: the input goes through the two convolutions only. The shortcut skips nothing.",
+       trains="a shortcut that skips nothing")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        return F.relu(self.main(x))
+
+
+@wrong("residual", hint="The stride is on the second 3×3 convolution; it belongs on the first.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[0] = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.main[3] = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+
+
+@wrong("residual", hint="The 1×1 shortcut has no batch norm. (The book's block has none either; the paper's has.)")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if len(self.shortcut):
+            self.shortcut = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+
+
+@wrong("residual", hint="There is a 1×1 convolution on the shortcut although the shape stays the same. There the input itself is added.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, channels, stride)
+
+
+@wrong("residual", hint="The ReLU between the two convolutions is missing.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[2] = nn.Identity()
+
+
+@wrong("residual", hint="The shortcut's convolution is 1×1, not 3×3.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if len(self.shortcut):
+            self.shortcut = _norm_shortcut(in_channels, channels, stride, kernel=3)
+
+
+@wrong("residual", hint="A ReLU stands on the shortcut. The shortcut carries the input on as it is, or through 1×1 and batch norm only.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        shortcut = self.shortcut(x)
+        return F.relu(self.main(x) + (F.relu(shortcut) if len(self.shortcut) else shortcut))
+
+
+@wrong("residual", hint="The input is added before the second batch norm. It is added after it.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        return F.relu(self.main[4](self.main[:4](x) + self.shortcut(x)))
+
+
+@wrong("residual", hint="The shortcut drops pixels and fills up with zeros (the paper's option A). Here it is a 1×1 convolution and batch norm.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut, self.stride, self.more = nn.Identity(), stride, channels - in_channels
+
+    def forward(self, x):
+        return F.relu(self.main(x) + F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.more)))
+
+
+@wrong("residual", hint="Both places share one batch norm. Each has its own: their inputs have different statistics.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[4] = self.main[1]
+
+
+# --- variants ---
+
+@wrong("variants", hint="`Bottleneck`: the stride is on the first 1×1 convolution, as in the paper's first version. Here the 3×3 takes it, "
+                        "which looks at all pixels.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[0] = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+        self.main[3] = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+
+
+@wrong("variants", hint="`Bottleneck`: no ReLU follows the addition.")
+class Bottleneck(Bottleneck):
+    def forward(self, x):
+        return self.main(x) + self.shortcut(x)
+
+
+@wrong("variants", hint="`Bottleneck`: the ReLU after the third batch norm comes before the addition; it belongs after it.")
+class Bottleneck(Bottleneck):
+    def forward(self, x):
+        return F.relu(self.main(x)) + self.shortcut(x)
+
+
+@wrong("variants", hint="`Bottleneck`: the block gives `channels` channels. The last 1×1 widens them to 4·channels.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[6], self.main[7] = nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        self.shortcut = nn.Sequential() if in_channels == channels and stride == 1 else _norm_shortcut(in_channels, channels, stride)
+
+
+@wrong("variants", hint="`Bottleneck`: the 3×3 convolution works on 4·channels. The point of a bottleneck is that it works on `channels`.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        outputs = 4 * channels
+        self.main[3], self.main[4] = nn.Conv2d(channels, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs)
+        self.main[6] = nn.Conv2d(outputs, outputs, 1, bias=False)
+
+
+@wrong("variants", hint="`Bottleneck`: the ReLU after the second batch norm is missing.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[5] = nn.Identity()
+
+
+@wrong("variants", hint="`Bottleneck`: the shortcut's 1×1 convolution has no batch norm.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if len(self.shortcut):
+            self.shortcut = nn.Conv2d(in_channels, 4 * channels, 1, stride, bias=False)
+
+
+@wrong("variants", hint="`PreActivation`: a ReLU follows the addition. Here nothing does: the sum goes on as it is, from block to block.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        return F.relu(super().forward(x))
+
+
+@wrong("variants", hint="`PreActivation`: where the shape changes, the 1×1 shortcut takes what comes out of the first batch norm and ReLU, not "
+                        "the block's input.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        return self.main(self.first(x)) + (x if self.shortcut is None else self.shortcut(x))
+
+
+@wrong("variants", hint="`PreActivation`: where the shape stays, the input itself is added, not what comes out of the first batch norm and ReLU.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        active = self.first(x)
+        return self.main(active) + (active if self.shortcut is None else self.shortcut(active))
+
+
+@wrong("variants", hint="`PreActivation`: this is the ordinary order, with batch norm after each convolution. Here it stands before.")
+class PreActivation(nn.Module):
+    expansion = 1
+
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__()
+        self.main = nn.Sequential(nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+                                  nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        same = stride == 1 and in_channels == channels
+        self.shortcut = nn.Sequential() if same else nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+
+    def forward(self, x):
+        return self.main(x) + self.shortcut(x)
+
+
+@wrong("variants", hint="`PreActivation`: the shortcut's 1×1 convolution stands alone; here a batch norm follows it.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if self.shortcut is not None:
+            self.shortcut = _norm_shortcut(in_channels, channels, stride)
+
+
+@wrong("variants", hint="`PreActivation`: the ReLU before the second convolution is missing.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[2] = nn.Identity()
+
+
+# --- resnet ---
+
+@wrong("resnet", hint="The stem for small images still has its max-pooling: 32×32 images would reach the first block at half their size.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stem[3] = nn.MaxPool2d(3, stride=2, padding=1)
+
+
+@wrong("resnet", hint="The stem for small images is 3×3 with stride 1. Here it has stride 2.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if small_images:
+            self.stem[0] = nn.Conv2d(in_channels, width, 3, 2, padding=1, bias=False)
+
+
+@wrong("resnet", hint="The stem's convolution has a bias, in front of a batch norm that takes it away again.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        kernel, stride = (3, 1) if small_images else (7, 2)
+        self.stem[0] = nn.Conv2d(in_channels, width, kernel, stride, padding=kernel // 2)
+
+
+@wrong("resnet", hint="The stem's ReLU is missing.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stem[2] = nn.Identity()
+
+
+@wrong("resnet", hint="The stem's 3×3 pooling needs padding 1, or it loses a row and a column.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[3] = nn.MaxPool2d(3, stride=2)
+
+
+def _stages(block, counts, width, stride_of, channels_of=lambda stage: 2**stage):
+    stages, now = [], width
+    for stage, count in enumerate(counts):
+        for number in range(count):
+            stages.append(block(now, width * channels_of(stage), stride_of(stage, number)))
+            now = width * channels_of(stage) * block.expansion
+    return nn.Sequential(*stages), now
+
+
+@wrong("resnet", hint="The first stage begins with stride 2. The stem has reduced the size already; only the later stages halve it.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stages, _ = _stages(block, counts, width, lambda stage, number: 1 if number else 2)
+
+
+@wrong("resnet", hint="Every block of a stage has stride 2. Only the first of a stage halves the size; the others keep it.",
+       trains="stride 2 in every block of a stage")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stages, _ = _stages(block, counts, width, lambda stage, number: 2 if stage else 1)
+
+
+@wrong("resnet", hint="All stages have the same number of channels. It doubles from stage to stage.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stages, now = _stages(block, counts, width, lambda stage, number: 2 if stage and not number else 1, lambda stage: 1)
+        self.head[2] = nn.Linear(now, classes)
+
+
+@wrong("resnet", hint="The head takes the maximum over all positions. It is the mean: `nn.AdaptiveAvgPool2d(1)`.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.head[0] = nn.AdaptiveMaxPool2d(1)
+
+
+@wrong("resnet", hint="The net ends in a softmax. It should give logits; the loss takes the softmax itself.")
+class ResNet(ResNet):
+    def forward(self, x):
+        return super().forward(x).softmax(1)
+
+
+@wrong("resnet", hint="`zero_init` changes nothing: with it, the last batch norm of each residual block begins with weight 0.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, False)
+
+
+@wrong("resnet", hint="`zero_init` sets every batch norm's weight to 0, and nothing gets through any more. Only the last of each block, before "
+                      "the addition, begins at 0.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if zero_init:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    nn.init.zeros_(module.weight)
+
+
+@wrong("resnet", hint="`zero_init` sets the shortcut's batch norm to 0 as well. The shortcut is what should get through at the beginning.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        for each in self.stages:
+            if zero_init and getattr(each, "shortcut", None) and len(each.shortcut):
+                nn.init.zeros_(each.shortcut[-1].weight)
+
+
+@wrong("resnet", hint="`zero_init` sets the first batch norm of each block to 0. It is the last, in front of the addition.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, False)
+        for each in self.stages:
+            if zero_init:
+                nn.init.zeros_(each.main[1].weight)
+
+
+@wrong("resnet", hint="ResNet-18 has two blocks in each of its four stages; (3, 4, 6, 3) makes a ResNet-34.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    block = Bottleneck if depth == 50 else BasicBlock
+    return ResNet(block, (3, 4, 6, 3), classes, in_channels, width, small_images, zero_init)
+
+
+@wrong("resnet", hint="ResNet-50 is made of bottlenecks. With basic blocks, (3, 4, 6, 3) is ResNet-34.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    return ResNet(BasicBlock, (2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3), classes, in_channels, width, small_images, zero_init)
+
+
+# --- augmentation ---
+
+def _windows(images, top, left, flip, padding, mode="constant"):
+    padded, (height, width) = F.pad(images, [padding] * 4, mode=mode), images.shape[2:]
+    windows = [image[:, y:y + height, x:x + width] for image, y, x in zip(padded, top.tolist(), left.tolist())]
+    return torch.stack([window.flip(2) if mirrored else window for window, mirrored in zip(windows, flip.tolist())])
+
+
+@wrong("augmentation", hint="`crop_and_flip`: `top` counts rows and `left` columns; here they have changed places.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, left, top, flip, padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: this turns images upside down. Mirror left to right, along the last dimension.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    windows = _windows(images, top, left, torch.zeros_like(flip), padding)
+    return torch.where(flip[:, None, None, None], windows.flip(2), windows)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: the image is mirrored before the window is cut out, so that the window lies elsewhere. Cut first.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    mirrored = torch.where(flip[:, None, None, None], images.flip(3), images)
+    return _windows(mirrored, top, left, torch.zeros_like(flip), padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: all images are cut at the first one's place. Each has a window of its own.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, top[:1].expand(len(images)), left[:1].expand(len(images)), flip, padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: the images that `flip` doesn't name are the ones that are mirrored.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, top, left, ~flip, padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: nothing is mirrored.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, top, left, torch.zeros_like(flip), padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: the border repeats the image's own edge. It should be zeros.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, top, left, flip, padding, "replicate")
+
+
+@wrong("augmentation", hint="`crop_and_flip`: what leaves on one side comes back on the other: `torch.roll` isn't a crop. Pad with zeros and cut.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    rolled = [torch.roll(image, (padding - y, padding - x), (1, 2)) for image, y, x in zip(images, top.tolist(), left.tolist())]
+    return torch.stack([image.flip(2) if mirrored else image for image, mirrored in zip(rolled, flip.tolist())])
+
+
+def _hole(images, y, x, before, after):
+    rows, columns = torch.arange(images.shape[2]), torch.arange(images.shape[3])
+    in_rows = (rows >= y[:, None] - before) & (rows < y[:, None] + after)
+    in_columns = (columns >= x[:, None] - before) & (columns < x[:, None] + after)
+    return in_rows[:, None, :, None] & in_columns[:, None, None, :]
+
+
+@wrong("augmentation", hint="`cutout`: y is the row and x the column of the centre; here they have changed places.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, x, y, size // 2, size // 2), 0)
+
+
+@wrong("augmentation", hint="`cutout`: (y, x) is the square's centre, not its upper left corner.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, y, x, 0, size), 0)
+
+
+@wrong("augmentation", hint="`cutout`: the square is one row and one column too large. With the centre at y, the last row is y + size/2 − 1.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, y, x, size // 2, size // 2 + 1), 0)
+
+
+@wrong("augmentation", hint="`cutout`: `size` is the square's whole side, not half of it.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, y, x, size, size), 0)
+
+
+@wrong("augmentation", hint="`cutout`: every image has the first one's hole. Each has its own.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, y[:1], x[:1], size // 2, size // 2), 0)
+
+
+@wrong("augmentation", hint="`cutout`: a slice that begins below 0 counts from the image's end, and comes out empty. Begin at `max(0, …)`.")
+def cutout(images, y, x, size):
+    images, half = images.clone(), size // 2
+    for image, row, column in zip(images, y.tolist(), x.tolist()):
+        image[:, row - half:row + half, column - half:column + half] = 0
+    return images
+
+
+@wrong("augmentation", hint="`cutout`: the images that were handed in are changed. Write into a copy: the next epoch needs them whole.")
+def cutout(images, y, x, size):
+    images[_hole(images, y, x, size // 2, size // 2).expand_as(images)] = 0
+    return images
+
+
+# --- recipe ---
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the smoothing is spread over the K − 1 wrong classes. The uniform distribution gives the right "
+                      "one its share too: smoothing/K for each of the K.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    log_p, classes = F.log_softmax(logits, dim=1), logits.shape[1]
+    right = log_p.gather(1, labels[:, None]).squeeze(1)
+    return -((1 - smoothing) * right + smoothing * (log_p.sum(1) - right) / (classes - 1)).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the uniform part is added without taking anything from the right class. Its weight is "
+                      "1 − smoothing, so that the targets still sum to 1.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    return F.cross_entropy(logits, labels) - smoothing * F.log_softmax(logits, dim=1).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: every class gets the whole smoothing. It is divided among the K classes.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    log_p = F.log_softmax(logits, dim=1)
+    return -((1 - smoothing) * log_p.gather(1, labels[:, None]).squeeze(1) + smoothing * log_p.sum(1)).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the batch's losses are summed. Take their mean, so that the rate means the same for each batch size.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the softmax is taken twice: `F.cross_entropy` takes it itself, of logits.",
+       trains="softmax before the loss")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    return F.cross_entropy(logits.softmax(1), labels, label_smoothing=smoothing)
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: `smoothing` isn't used.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    return F.cross_entropy(logits, labels)
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: smoothing and 1 − smoothing have changed places.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    return F.cross_entropy(logits, labels, label_smoothing=1 - smoothing)
+
+
+@wrong("recipe", hint="`learning_rate`: the first step has the rate 0 and learns nothing. In step 0 it is peak·1/warmup.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * step / warmup
+    return peak * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
+
+
+@wrong("recipe", hint="`learning_rate`: the cosine runs over all steps, so that the rate jumps down where the warm-up ends. It begins at step `warmup`.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@wrong("recipe", hint="`learning_rate`: after the warm-up the rate stays at its peak. It follows a cosine down.")
+def learning_rate(step, steps, peak, warmup):
+    return peak * min(1.0, (step + 1) / warmup) if warmup else peak
+
+
+@wrong("recipe", hint="`learning_rate`: after the peak it falls in a line. A cosine is asked for, flat at both ends.")
+def learning_rate(step, steps, peak, warmup):
+    return peak * (step + 1) / warmup if step < warmup else peak * (steps - step) / (steps - warmup)
+
+
+@wrong("recipe", hint="`learning_rate`: the cosine goes from 1 to −1; half of 1 + cos goes from 1 to 0. A negative rate climbs.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * math.cos(math.pi * (step - warmup) / (steps - warmup))
+
+
+@wrong("recipe", hint="`learning_rate`: the rate reaches 0 at the last step, one too early: that step does nothing. It would be 0 at step `steps`.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (1 + math.cos(math.pi * (step - warmup) / (steps - 1 - warmup))) / 2
+
+
+@wrong("recipe", hint="`parameter_groups`: everything decays, also biases and batch norm's parameters.")
+def parameter_groups(net, weight_decay):
+    return [{"params": list(net.parameters()), "weight_decay": weight_decay}]
+
+
+@wrong("recipe", hint="`parameter_groups`: the biases are spared, but batch norm's weights decay. Those have one dimension too: look at `ndim`.")
+def parameter_groups(net, weight_decay):
+    named = list(net.named_parameters())
+    return [{"params": [p for name, p in named if not name.endswith("bias")], "weight_decay": weight_decay},
+            {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`parameter_groups`: batch norm is spared, but the biases of convolutions and linear layers decay.")
+def parameter_groups(net, weight_decay):
+    norms = [p for module in net.modules() if isinstance(module, nn.BatchNorm2d) for p in module.parameters()]
+    others = [p for p in net.parameters() if all(p is not norm for norm in norms)]
+    return [{"params": others, "weight_decay": weight_decay}, {"params": norms, "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`parameter_groups`: the two groups have changed places: the weights are spared, and the rest decays.")
+def parameter_groups(net, weight_decay):
+    return [{"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": weight_decay},
+            {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`parameter_groups`: biases and batch norm's parameters are in no group, so the optimiser never moves them. They belong "
+                      "into the second, with a decay of 0.")
+def parameter_groups(net, weight_decay):
+    return [{"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": weight_decay}]
+
+
+@wrong("recipe", hint="`update_average`: decay and 1 − decay have changed places: the average follows the net almost at once.")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            mine.lerp_(new, decay)
+        for mine, new in zip(average.buffers(), net.buffers()):
+            mine.copy_(new)
+
+
+@wrong("recipe", hint="`update_average`: batch norm's running statistics are averaged a second time, and lag behind. Copy the buffers.")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            mine.lerp_(new, 1 - decay)
+        for mine, new in zip(average.buffers(), net.buffers()):
+            mine.lerp_(new, 1 - decay) if mine.is_floating_point() else mine.copy_(new)
+
+
+@wrong("recipe", hint="`update_average`: the buffers are left out, so the average's batch norms keep the statistics they began with.",
+       trains="an average without the running statistics")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            mine.lerp_(new, 1 - decay)
+
+
+@wrong("recipe", hint="`update_average`: the net's weights are copied. An average keeps the share `decay` of what it was.")
+def update_average(average, net, decay):
+    average.load_state_dict(net.state_dict())
+
+
+@wrong("recipe", hint="`update_average`: it is the net that moves, towards the average. Only the average may.")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            new.lerp_(mine, decay)
+
+
+@wrong("recipe", hint="`update_average`: the average doesn't move. `mine = …` gives a name to a new tensor; write into the old one: `mine.copy_(…)`.",
+       trains="an average that never moves")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            mine = decay * mine + (1 - decay) * new
+
+
+@wrong("recipe", hint="`predict`: the net isn't put into eval mode, so each image's answer depends on the others of its batch.")
+def predict(net, images):
+    with torch.no_grad():
+        return (net(images) + net(images.flip(3))) / 2
+
+
+@wrong("recipe", hint="`predict`: the net is left in eval mode. Training that goes on would go on with frozen statistics: put it back.")
+def predict(net, images):
+    net.eval()
+    with torch.no_grad():
+        return (net(images) + net(images.flip(3))) / 2
+
+
+@wrong("recipe", hint="`predict`: the net is put into train mode at the end, whatever it was in before.")
+def predict(net, images):
+    net.eval()
+    with torch.no_grad():
+        logits = (net(images) + net(images.flip(3))) / 2
+    net.train()
+    return logits
+
+
+@wrong("recipe", hint="`predict`: the answers still carry the graph of all that made them. Wrap the calls in `torch.no_grad()`.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    logits = (net(images) + net(images.flip(3))) / 2
+    net.train(training)
+    return logits
+
+
+@wrong("recipe", hint="`predict`: the second half of the answer is for images upside down. Mirror left to right: `images.flip(3)`.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        logits = (net(images) + net(images.flip(2))) / 2
+    net.train(training)
+    return logits
+
+
+@wrong("recipe", hint="`predict`: this is the sum of the two answers, not their mean.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        logits = net(images) + net(images.flip(3))
+    net.train(training)
+    return logits
+
+
+@wrong("recipe", hint="`predict`: the probabilities are averaged. The mean of the logits is asked for.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        probabilities = (net(images).softmax(1) + net(images.flip(3)).softmax(1)) / 2
+    net.train(training)
+    return probabilities
+
+
+# --- training ---
+
+@wrong("training", hint="These are probabilities, not logits: a softmax stands at the net's end.")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True), nn.Softmax(1))
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
+    classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, budget // 32)
+    return net
+
+
+@wrong("training", hint="Your net does no better than guessing.", trains="labels of other images")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True))
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
+    classify.train_classifier(net, images, labels[torch.randperm(len(labels))], F.cross_entropy, optimizer, budget // 32)
+    return net
+
+
+@wrong("training", hint="Is a `return` missing?")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True))
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
+    classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, 2)
+
+
+@wrong("training", hint="Your net's answers are NaN: the training has diverged.")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True))
+    optimizer = torch.optim.SGD(net.parameters(), 1e6, momentum=0.9)
+    classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, 40)
+    return net
+
+
+@wrong("training", hint="Your net gets too many of the held-out images wrong.", trains="the book's rate on the mean of the losses")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True))
+    optimizer = torch.optim.SGD(net.parameters(), 2e-4, momentum=0.9, weight_decay=5e-4)
+    classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, budget // 32)
+    return net
