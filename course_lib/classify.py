@@ -29,6 +29,18 @@ class Normalise(nn.Module):
         return (x - self.mean) / self.std
 
 
+class PlainBlock(nn.Sequential):
+    """A residual block without its shortcut: what remains is twice a 3×3 convolution, batch norm and ReLU."""
+
+    expansion = 1
+
+    def __init__(self, in_channels, channels, stride=1):
+        layers = []
+        for inputs, step in ((in_channels, stride), (channels, 1)):
+            layers += [nn.Conv2d(inputs, channels, kernel_size=3, stride=step, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+        super().__init__(*layers)
+
+
 def train_classifier(net, images, labels, loss, optimizer, steps, batch=32, rate=None, augment=None, after_step=None,
                      mixed=False, generator=None):
     """Train `net` for `steps` steps, in train mode, on batches drawn without repetition within an epoch.

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from conftest import ROOT
 from course_lib import gan
 from course_lib.check import checks_of
-from course_lib.explore import Explorable, gan_math, slider, sketchpad
+from course_lib.explore import Explorable, Unfinished, cnn_families, gan_math, slider, sketchpad
 from course_lib.explore.live import LiveTraining
 from course_lib.picture import Picture, Stage, montage, to_uint8
 from course_lib.style import OKABE_ITO, new_figure
@@ -418,7 +418,7 @@ def test_training_says_which_exercise_comes_first(check, steps):
     panel = gan_math.ring_playground(*steps)
     if len(steps) == 3:
         controls(panel)["generator's loss"].value = gan_math.SATURATING
-    with pytest.raises(gan_math.Unfinished, match=f'finish the exercise above check."{check}". first'):
+    with pytest.raises(Unfinished, match=f'finish the exercise above check."{check}". first'):
         panel.training._step()
     assert check in checks_of("gan_math")
 

@@ -15,8 +15,11 @@ picture shows. The words stand below it and are what a screen reader reads.
 
 import asyncio
 import html
+from contextlib import contextmanager
 
 import ipywidgets as widgets
+import numpy as np
+import torch
 
 from course_lib.picture import Picture, Stage
 
@@ -104,3 +107,45 @@ class Explorable(widgets.VBox):
             return
         if self._due is None:
             self._due = loop.call_later(GATHER_S, self.draw)
+
+
+# --- the learner's functions, written or not ---
+
+class Unfinished(Exception):
+    """The learner's code failed, or its answer can't be drawn. Says in one sentence which exercise to finish first."""
+
+
+@contextmanager
+def exercise(check):
+    """Around calls of what the learner wrote for `check`: an error within becomes Unfinished."""
+    try:
+        yield
+    except Unfinished:
+        raise
+    except Exception as error:
+        now = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise Unfinished(f'This runs on your own code: finish the exercise above check("{check}") first, then run this cell '
+                         f"again (now: {now}).") from error
+
+
+def explorable(title, figure, redraw, below, **controls):
+    """An Explorable on the learner's code. Where that fails, the sentence of the Unfinished stands in the picture's place."""
+    def redraw_or_say(**values):
+        try:
+            return redraw(**values)
+        except Unfinished as why:
+            return str(why)
+
+    try:
+        redraw(**{name: control.value for name, control in controls.items()})
+    except Unfinished as why:
+        return heading(title, str(why))
+    return Explorable(title, figure, redraw_or_say, below, **controls)
+
+
+def finite(answer, *shape):
+    """A tensor as an array. Raises ValueError unless it has this shape and is finite."""
+    array = torch.as_tensor(answer).detach().double().numpy()
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"an answer of shape {array.shape} that should be of shape {shape}, and finite")
+    return array

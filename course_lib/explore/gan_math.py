@@ -6,14 +6,14 @@ Where what they are handed fails, they show in one sentence which exercise to fi
 import functools
 import math
 import re
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 
 from course_lib import gan
-from course_lib.explore import Explorable, Readout, button, choice, heading, slider, steps_slider
+from course_lib.explore import Readout, button, choice, exercise, explorable, finite, heading, slider, steps_slider
 from course_lib.explore.live import LiveTraining
 from course_lib.explore.sketchpad import SHAPES, Sketchpad, sample_strokes
 from course_lib.picture import Picture, Stage, image_png, to_uint8
@@ -29,48 +29,6 @@ def _number(value, digits=4):
     return f"{value:.{digits}g}".replace("-", "−")
 
 
-# --- the learner's functions, written or not ---
-
-class Unfinished(Exception):
-    """The learner's code failed, or its answer can't be drawn. Says in one sentence which exercise to finish first."""
-
-
-@contextmanager
-def _exercise(check):
-    """Around calls of what the learner wrote for `check`: an error within becomes Unfinished."""
-    try:
-        yield
-    except Unfinished:
-        raise
-    except Exception as error:
-        now = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise Unfinished(f'This runs on your own code: finish the exercise above check("{check}") first, then run this cell '
-                         f"again (now: {now}).") from error
-
-
-def _explorable(title, figure, redraw, below, **controls):
-    """An Explorable on the learner's code. Where that fails, the sentence of the Unfinished stands in the picture's place."""
-    def redraw_or_say(**values):
-        try:
-            return redraw(**values)
-        except Unfinished as why:
-            return str(why)
-
-    try:
-        redraw(**{name: control.value for name, control in controls.items()})
-    except Unfinished as why:
-        return heading(title, str(why))
-    return Explorable(title, figure, redraw_or_say, below, **controls)
-
-
-def _finite(answer, *shape):
-    """A tensor as an array. Raises ValueError unless it has this shape and is finite."""
-    array = torch.as_tensor(answer).detach().double().numpy()
-    if array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"an answer of shape {array.shape} that should be of shape {shape}, and finite")
-    return array
-
-
 # --- the generator's two losses ---
 
 LOGITS = np.linspace(-10, 10, 201)
@@ -79,10 +37,10 @@ LOGITS = np.linspace(-10, 10, 201)
 def _loss_and_slope(loss):
     """(loss, |gradient|) at each of LOGITS by itself, (2, 201), by autograd."""
     logits = [torch.tensor([logit], requires_grad=True) for logit in LOGITS]
-    with _exercise("generator_losses"):
+    with exercise("generator_losses"):
         values = [loss(logit).sum() for logit in logits]
         slopes = [torch.autograd.grad(value, logit)[0].abs().sum() for value, logit in zip(values, logits)]
-        return _finite(torch.stack(values + slopes), 2 * len(LOGITS)).reshape(2, -1)
+        return finite(torch.stack(values + slopes), 2 * len(LOGITS)).reshape(2, -1)
 
 
 @course_style()
@@ -117,7 +75,7 @@ def saturation(saturating_loss, non_saturating_loss):
         return (f"σ(a) = {_number(1 / (1 + math.exp(-a)))}: the discriminator is {opinion}.\n"
                 f"|gradient|: saturating {_number(here[1])}, non-saturating {_number(here[3], 5)}.")
 
-    return _explorable("Which loss still moves the generator?", figure, redraw,
+    return explorable("Which loss still moves the generator?", figure, redraw,
                        "Move a to the left: the discriminator grows sure that the sample is fake.",
                        a=slider("logit a", -10.0, 10.0, -4.0, 0.1, digits=1))
 
@@ -144,15 +102,15 @@ def optimal_discriminator(discriminator):
 
     def redraw(distance, width, real, fake):
         q = density(distance, width)
-        with _exercise("optimal_discriminator"):
-            best = _finite(discriminator(p, q, real, fake), len(x))
+        with exercise("optimal_discriminator"):
+            best = finite(discriminator(p, q, real, fake), len(x))
         q_line.set_ydata(q)
         best_line.set_ydata(best)
         at_p, at_q = np.interp([0.0, distance], x, best)
         return (f"D* = {_number(at_p, 3)} at the mean of the real samples, {_number(at_q, 3)} at that of the generated.\n"
                 f"Between x = −5 and x = 11 it lies between {_number(best.min(), 3)} and {_number(best.max(), 3)}.")
 
-    return _explorable("The best discriminator against two known densities", figure, redraw,
+    return explorable("The best discriminator against two known densities", figure, redraw,
                        "D* depends on p/q alone. Far apart, it is flat where the samples are.",
                        distance=slider("distance of the means", 0.0, 8.0, 2.0, 0.05),
                        width=slider("width of q (std)", 0.3, 3.0, 1.0, 0.05),
@@ -174,7 +132,7 @@ def _walk(step, start, steps):
     while len(path) <= steps and max(map(abs, path[-1])) < FAR:
         players = step(*players)
         path.append(tuple(map(float, players)))
-    return _finite(np.array(path), len(path), 2)
+    return finite(np.array(path), len(path), 2)
 
 
 def _eigenvalues(step, apart=1e-6):
@@ -212,11 +170,11 @@ def dirac_gan(dirac_field, dirac_step):
     def redraw(h, gamma, order, loss, steps):
         field = lambda theta, psi: dirac_field(theta, psi, gamma, loss == NON_SATURATING)
         step = lambda theta, psi: dirac_step(field, theta, psi, h, order == ALTERNATING)
-        with _exercise("dirac_gan"):
+        with exercise("dirac_gan"):
             path, values = _walk(step, DIRAC_START, steps), _eigenvalues(step)
             reach = next((reach for reach in (2.4, 5, 10, 20, 50) if reach >= abs(path).max()), 100)
             places = torch.tensor(0.98 * reach * unit)
-            u, v = (_finite(part, unit.shape[1]) for part in field(*places))
+            u, v = (finite(part, unit.shape[1]) for part in field(*places))
         axes["phase"].set(xlim=(-reach, reach), ylim=(-reach, reach))
         arrows.set_offsets(places.T.numpy())
         length = np.hypot(u, v).clip(1e-9)
@@ -233,7 +191,7 @@ def dirac_gan(dirac_field, dirac_step):
                 f"Near the equilibrium one step has the eigenvalues {values[0]:.3f} and {values[1]:.3f}; "
                 f"spectral radius {radius:.5f} {verdict}.")
 
-    return _explorable("Does it converge? The Dirac-GAN", figure, redraw,
+    return explorable("Does it converge? The Dirac-GAN", figure, redraw,
                        "The data sit at 0, the generator at θ, and D(x) = ψ·x: the smallest GAN there is.",
                        h=slider("step size h", 0.01, 1.0, 0.2, 0.01), gamma=slider("R1 weight γ", 0.0, 3.0, 0.0, 0.05),
                        order=choice("order of the steps", [SIMULTANEOUS, ALTERNATING]),
@@ -297,16 +255,16 @@ class _PlaneGAN:
                 group["lr"], group["betas"] = self.settings["rate"].value, (self.settings["beta1"].value, group["betas"][1])
         for _ in range(self.settings["k"].value):
             x, z = self.sample(batch, self.random), self.noise(batch)
-            with _exercise("discriminator_step"):
+            with exercise("discriminator_step"):
                 self.discriminator_step(self.D, self.G, self.opt_D, x, z)
         saturating = "loss" in self.settings and self.settings["loss"].value == SATURATING
-        with self.D.register_forward_hook(self._saturate) if saturating else nullcontext(), _exercise("generator_step"):
+        with self.D.register_forward_hook(self._saturate) if saturating else nullcontext(), exercise("generator_step"):
             self.generator_step(self.D, self.G, self.opt_G, self.noise(batch))
 
     def _saturate(self, D, points, logits):
         """Let the logits send back the saturating loss's slope, whatever the learner's step computes from them."""
         if logits.requires_grad:
-            with _exercise("generator_losses"):
+            with exercise("generator_losses"):
                 apart = logits.detach().requires_grad_()
                 slope, = torch.autograd.grad(self.saturating_loss(apart), apart)
             logits.register_hook(lambda _: slope)

@@ -938,8 +938,7 @@ def update_average(average, net, decay):
             new.lerp_(mine, decay)
 
 
-@wrong("recipe", hint="`update_average`: the average doesn't move. `mine = …` gives a name to a new tensor; write into the old one: `mine.copy_(…)`.",
-       trains="an average that never moves")
+@wrong("recipe", hint="`update_average`: the average doesn't move. `mine = …` gives a name to a new tensor; write into the old one: `mine.copy_(…)`.")
 def update_average(average, net, decay):
     with torch.no_grad():
         for mine, new in zip(average.parameters(), net.parameters()):
