@@ -23,16 +23,16 @@ class Recipe:
     normalisation and its augmentation, so that these can be measured too.
 
     summed: the batch's losses are summed rather than averaged. rate: at the start, or at the peak. warm: up over an eighth of
-    the steps and down by a cosine, rather than ×0.9 after each fifth. crop: pixels of padding, 0 for none; cutout: side of the
-    square, 0 for none.
+    the steps and down by a cosine, rather than ×0.9 after each fifth. crop: out of an image padded by an eighth of its side.
+    cutout: of a square with a quarter of its side.
     """
 
     summed: bool = True
     rate: float = 2e-4
     normalise: bool = False
     flip: bool = False
-    crop: int = 0
-    cutout: int = 0
+    crop: bool = False
+    cutout: bool = False
     warm: bool = False
     spare_norms: bool = False
     smoothing: float = 0.0
@@ -45,8 +45,8 @@ CHANGES = {
     "warm-up and cosine": {"warm": True},
     "normalised images": {"normalise": True},
     "flips": {"flip": True},
-    "crops": {"crop": 4},
-    "cutout 8×8": {"cutout": 8},
+    "crops": {"crop": True},
+    "cutout": {"cutout": True},
     "no decay of norms and biases": {"spare_norms": True},
     "label smoothing 0.1": {"smoothing": 0.1},
 }
@@ -86,11 +86,12 @@ def climb(recipe, pieces, net, train, test, steps, seed, after_step=None, mixed=
 
     def augment(x):
         n, _, height, width = x.shape
-        top, left, flip = (each.to(x.device) for each in classify.random_crops(n, recipe.crop))
-        x = pieces["crop_and_flip"](x, top, left, flip & recipe.flip, recipe.crop)
+        padding = height // 8 * recipe.crop
+        top, left, flip = (each.to(x.device) for each in classify.random_crops(n, padding))
+        x = pieces["crop_and_flip"](x, top, left, flip & recipe.flip, padding)
         if recipe.cutout:
             y, column = (torch.randint(side, (n,)).to(x.device) for side in (height, width))
-            x = pieces["cutout"](x, y, column, recipe.cutout)
+            x = pieces["cutout"](x, y, column, height // 8 * 2)
         return x
 
     def end_of_step(step, value):

@@ -20,7 +20,7 @@ from scipy.special import expit, log_expit
 from torch.nn import functional as F
 
 from conftest import ROOT
-from course_lib import gan
+from course_lib import classify, gan
 from course_lib.check import checks_of
 from course_lib.explore import Explorable, Unfinished, cnn_families, gan_math, slider, sketchpad
 from course_lib.explore.live import LiveTraining
@@ -561,3 +561,42 @@ print("matplotlib.pyplot" in sys.modules)
 """
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["[]", "False"]
+
+
+# --- of the lesson cnn_families ---
+
+def receptive_field(layers):
+    """From the output back to the input."""
+    return functools.reduce(lambda field, layer: (field - 1) * layer[1] + layer[0], reversed(layers), 1)
+
+
+def conv_cost(inputs, outputs, kernel, size, stride=1, padding=0, bias=True):
+    layer = torch.nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias, device="meta")
+    return sum(p.numel() for p in layer.parameters()), layer.weight.numel() * layer(torch.empty(1, inputs, size, size, device="meta"))[0, 0].numel()
+
+
+def test_a_stack_of_small_kernels_sees_as_much_for_less():
+    panel = cnn_families.field_and_cost(receptive_field, conv_cost)
+    assert "2 layers of 3×3 see 5×5 pixels" in panel.readout.value and "1.39 times the parameters" in panel.readout.value  # 25/18
+    (_, fields), *_ = curves(moved(panel, depth=4, kernel=5, stride=2), 0)
+    assert list(fields) == [1, 5, 13, 21, 29]
+    assert "4 layers of 5×5 see 29×29" in panel.readout.value
+
+
+def test_shortcuts_keep_the_gradients_size():
+    class Block(classify.PlainBlock):
+        def forward(self, x):
+            return torch.relu(x + self[:5](x))
+
+    panel = moved(cnn_families.gradient_flow(Block), depth=16)
+    (_, plain), (_, residual), *_ = curves(panel, 0)
+    assert len(plain) == len(residual) == 17 and plain[-1] == residual[-1] == 1
+    assert plain[0] > 10 * residual[0]
+
+
+@pytest.mark.parametrize("make, check", [(lambda bad: cnn_families.field_and_cost(bad, bad), "cost"), (cnn_families.gradient_flow, "residual")])
+def test_the_exercise_to_finish_first_is_named(make, check):
+    def unwritten(*_):
+        raise NotImplementedError()
+
+    assert f"finish the exercise above check(&quot;{check}&quot;) first" in make(unwritten).value

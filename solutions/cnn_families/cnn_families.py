@@ -274,10 +274,7 @@ features(image)[0, :, 3, 3].sum().backward()
 seen = image.grad.abs().sum((0, 1)).nonzero()
 sides = (seen.max(0).values - seen.min(0).values + 1).tolist()
 stack = [step for convs in (1, 1, 2, 2, 2) for step in [(3, 1)] * convs + [(2, 2)]]
-print(f"one output of VGG-11's fifth block depends on {sides[0]}×{sides[1]} pixels here; the formula says at most {receptive_field(stack)}")
-
-# %% [markdown]
-# (The gradient shows a few pixels less than the formula allows: a maximum listens to one of its four inputs only.)
+print(f"one output of VGG-11's fifth block depends on {sides[0]}×{sides[1]} pixels; the formula says {receptive_field(stack)}")
 
 # %%
 from course_lib.explore import cnn_families as explore
@@ -942,7 +939,7 @@ print("(of equal derivatives: the softmax must equal the targets, 0.91 and nine 
 # One rung at a time, each with all that came before. `course_lib/ladder.py` holds the changes (a page, worth reading) and puts *your* pieces together. Bet first: give each change a number, the percentage points you expect from it.
 
 # %%
-my_bets = {"mean of the losses, rate 0.05": 0, "warm-up and cosine": 0, "normalised images": 0, "flips": 0, "crops": 0, "cutout 8×8": 0,
+my_bets = {"mean of the losses, rate 0.05": 0, "warm-up and cosine": 0, "normalised images": 0, "flips": 0, "crops": 0, "cutout": 0,
            "no decay of norms and biases": 0, "label smoothing 0.1": 0}
 
 # %% tags=["train"]
