@@ -586,7 +586,7 @@ def test_a_stack_of_small_kernels_sees_as_much_for_less():
 def test_shortcuts_keep_the_gradients_size():
     class Block(classify.PlainBlock):
         def forward(self, x):
-            return torch.relu(x + self[:5](x))
+            return torch.relu(x + torch.nn.Sequential(*list(self)[:5])(x))
 
     panel = moved(cnn_families.gradient_flow(Block), depth=16)
     (_, plain), (_, residual), *_ = curves(panel, 0)

@@ -269,7 +269,7 @@ GUESSING = ("Your net does no better than guessing. Is the net that `train_mine`
             "labels still belong to the images?")
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Its parts are right, so look at how `train_mine` puts them together: "
             "the rate, the number of steps, and whether the net normalises the images itself, by the training images' statistics.")
-TRAINING = {"accuracy": expect.at_least(smoke=0.7, cpu=0.8, gpu=0.94)}
+TRAINING = {"accuracy": expect.at_least(smoke=0.76, cpu=0.84, gpu=0.94)}
 
 
 @check(points=2, needs=["residual", "resnet", "augmentation", "recipe"], bounds=TRAINING)

@@ -22,7 +22,7 @@ def field_and_cost(receptive_field, conv_cost):
     figure, axes = new_figure(9.0, 3.6, [["field", "parameters", "adds"]], width_ratios=[1.25, 1, 1])
     field_line, = axes["field"].step([], [], where="mid", color=BLUE)
     dot, = axes["field"].plot([], [], "o", color=BLUE, markersize=8)
-    axes["field"].set(title="Receptive field after each layer", xlabel="layer", ylabel="side, pixels", xlim=(-0.5, 16.5))
+    axes["field"].set(title="Side of the receptive field, in pixels", xlabel="after layer", xlim=(-0.5, 16.5), xticks=range(0, 17, 4))
     bars = {}
     for name, title in (("parameters", "Parameters"), ("adds", "Multiply-adds")):
         bars[name] = axes[name].bar(["the stack", "one layer,\nsame field"], [1, 1], color=[BLUE, ORANGE])
@@ -85,7 +85,7 @@ def gradient_flow(block):
     for label, colour, dash in (("plain", VERMILLION, "-"), ("residual: your block", GREEN, "--")):
         lines[label], = axes["flow"].plot([], [], dash, marker="o", markersize=4, color=colour, label=label)
     axes["flow"].axhline(1, color=GREY, linewidth=1, linestyle=":")
-    axes["flow"].set(title="Norm of the gradient, in that at the end of the net", yscale="log", xlabel="after block (0: the net's input)")
+    axes["flow"].set(title="Norm of the gradient, relative to that at the end of the net", yscale="log", xlabel="after block (0: the net's input)")
     axes["flow"].legend(loc="upper right")
     plain, residual = (functools.cache(lambda depth, make=make: gradient_norms(make, depth)) for make in (classify.PlainBlock, block))
 
