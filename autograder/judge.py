@@ -177,7 +177,7 @@ class _Run:
         if all_cells:
             self._close_box()
             try:
-                self._open_box(_all_code(self._judge.released))
+                self._open_box(_all_code(self._judge.released), data=True)
             except BoxGone as gone:
                 self.notes.append(f"Not all cells could be run: {_sentence(gone)}")
         return self._outputs
@@ -185,7 +185,7 @@ class _Run:
     def end(self):
         self._close_box()
 
-    def _open_box(self, cells=None):
+    def _open_box(self, cells=None, data=False):
         """The box in which the cells have run. A cell that ends it is left out when it's opened anew."""
         if self._box and not cells:
             return self._box
@@ -193,7 +193,7 @@ class _Run:
             raise BoxGone(f"the whole submission took longer than {self._judge.sandbox.limits.total_s:g} s")
         while True:
             self._close_box()
-            self._box, self.started = self._judge.sandbox.open(self._over), True
+            self._box, self.started = self._judge.sandbox.open(self._over, data), True
             ended = self._run_cells(cells or _graded_code(self._judge.released))
             if not ended:
                 return self._box

@@ -93,10 +93,10 @@ class Sandbox:
             self._zygote = None
         self._folder.cleanup()
 
-    def open(self, until=None):
-        """A fresh Box, which ends when time.monotonic() is `until` (default: total_s from now). Raises BoxGone when it can't be
-        started."""
-        return Box(self, until or time.monotonic() + self.limits.total_s)
+    def open(self, until=None, data=False):
+        """A fresh Box, which ends when time.monotonic() is `until` (default: total_s from now). data: whether the data sets are
+        in sight. Raises BoxGone when it can't be started."""
+        return Box(self, until or time.monotonic() + self.limits.total_s, data)
 
     def settings(self):
         """What a box is told on its way in; see autograder.box.harden."""
@@ -109,8 +109,8 @@ class Sandbox:
                 "rlimits": data | {"NPROC": limits.processes, "FSIZE": limits.file, "CPU": int(limits.total_s), "CORE": 0,
                                    "NOFILE": 128, "MEMLOCK": 0, "MSGQUEUE": 0}}
 
-    def bwrap(self, *arguments):
-        return [self._bubblewrap, *walls.arguments(self.sights, Path(self._folder.name)), *arguments]
+    def bwrap(self, data, *arguments):
+        return [self._bubblewrap, *walls.arguments(self.sights, Path(self._folder.name), data), *arguments]
 
     def fork(self, channel, process):
         """Have the zygote fork into the walls of `process` (a pidfd). Returns the fork's pid. Raises BoxGone."""
@@ -152,8 +152,8 @@ class Box:
     memory: the most bytes held inside so far.
     """
 
-    def __init__(self, sandbox, until):
-        self.sandbox, self.memory, self._over = sandbox, 0, until
+    def __init__(self, sandbox, until, data):
+        self.sandbox, self.memory, self._over, self._data = sandbox, 0, until, data
         self._reason, self._ended = "", threading.Event()
         self._channel, its = socket.socketpair()
         try:
@@ -171,7 +171,7 @@ class Box:
     def _enter_warm(self, its):
         inside, told = os.pipe()
         self._process = subprocess.Popen(
-            self.sandbox.bwrap("--info-fd", str(told), "/bin/sh", "-c", "echo; exec cat"), pass_fds=[told], env={}, cwd="/",
+            self.sandbox.bwrap(self._data, "--info-fd", str(told), "/bin/sh", "-c", "echo; exec cat"), pass_fds=[told], env={}, cwd="/",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(told)
         with os.fdopen(inside) as info:
@@ -190,7 +190,7 @@ class Box:
         run = [sys.executable, "-s", "-P"]
         if self.sandbox.isolated:
             inside, told = os.pipe()
-            command = self.sandbox.bwrap("--info-fd", str(told), "--chdir", "/", *run, walls.INSIDE_BOX)
+            command = self.sandbox.bwrap(self._data, "--info-fd", str(told), "--chdir", "/", *run, walls.INSIDE_BOX)
         else:
             inside, told, command = None, None, [*run, str(walls.BOX)]
         passed = [its.fileno()] + ([told] if told is not None else [])

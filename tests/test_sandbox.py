@@ -188,6 +188,17 @@ def test_runs_are_repeatable(sandbox):
     assert drawn[0] == drawn[1]
 
 
+def test_the_data_sets_are_in_sight_of_demonstrations_only(sandbox):
+    load = "from course_lib.data import load_images; images = load_images('digits', 'test', limit=10)"
+    look = "from pathlib import Path; folder = Path('/usr/share/datasets'); print(folder.is_dir() and [p.name for p in folder.iterdir()])"
+    with sandbox.open() as box:
+        assert refused(box, load) == "ImportError"
+        assert shown(box, look) in ("False\n", "['__init__.py']\n")
+    with sandbox.open(data=True) as box:
+        shown(box, load)
+        assert shown(box, look) != "['__init__.py']\n"
+
+
 def test_without_bubblewrap_it_refuses_and_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(walls.NoIsolation, match="apt install bubblewrap"):
