@@ -192,7 +192,7 @@ def test_the_data_sets_are_in_sight_of_demonstrations_only(sandbox):
     load = "from course_lib.data import load_images; images = load_images('digits', 'test', limit=10)"
     look = "from pathlib import Path; folder = Path('/usr/share/datasets'); print(folder.is_dir() and [p.name for p in folder.iterdir()])"
     with sandbox.open() as box:
-        assert refused(box, load) == "ImportError"
+        assert refused(box, load) == "DataError"
         assert shown(box, look) in ("False\n", "['__init__.py']\n")
     with sandbox.open(data=True) as box:
         shown(box, load)
