@@ -1045,3 +1045,12 @@ def train_mine(images, labels, classes, budget, after_step=None):
     optimizer = torch.optim.SGD(net.parameters(), 2e-4, momentum=0.9, weight_decay=5e-4)
     classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, budget // 32)
     return net
+
+
+@wrong("training", hint="Your net gets too many of the held-out images wrong.", trains="a linear classifier")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), nn.Flatten(), nn.Linear(images[0].numel(), classes)).to(images.device)
+    optimizer = torch.optim.SGD(net.parameters(), 0.005, momentum=0.9)
+    classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, budget // 32, rate=lambda step: learning_rate(
+        step, budget // 32, 0.005, 10))
+    return net
