@@ -253,3 +253,12 @@ def test_the_floor_of_a_loss_behind_a_softmax():
     """What the lesson says of run A: with a second softmax the loss of a certain and right net is log(e + 9) − 1."""
     certain = torch.eye(10, dtype=torch.float64)
     assert F.cross_entropy(certain, torch.arange(10)).item() == pytest.approx(math.log(math.e + 9) - 1)
+
+
+def test_the_recipe_for_a_gpu_runs_on_a_cpu_too(monkeypatch):
+    monkeypatch.setenv("COURSE_SCALE", "gpu")
+    torch.manual_seed(0)
+    images, labels, losses = torch.rand(512, 3, 4, 4), torch.randint(10, (512,)), []
+    net = reference_namespace("cnn_families")["train_mine"](images, labels, 10, 1024, lambda step, loss: losses.append(loss))
+    assert len(losses) == 2 and sum(parameter.numel() for parameter in net.parameters()) == 11_173_962  # pytorch-cifar's ResNet-18
+    assert torch.isfinite(net.eval()(images[:2])).all()

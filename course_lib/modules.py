@@ -1,0 +1,66 @@
+"""A module of the learner's with weights of ours: how checks tell whether a rebuilt net is the net that was asked for.
+
+The check's numbers are laid into the parameters in the order in which they were made, so that names and style are free.
+`filled`, `behaviour` and `of_module` are sent to the submission's side as source, and use nothing but torch.
+"""
+
+import torch
+
+from course_lib import expect
+from course_lib.verdict import Failed
+
+
+def filled(net, numbers):
+    """`net` in float64 with the check's weights: `numbers` in the order of its parameters, of a size that suits each."""
+    net, place = net.double(), 0
+    with torch.no_grad():
+        for parameter in net.parameters():
+            taken = numbers[(place + torch.arange(parameter.numel())) % len(numbers)]
+            inputs = parameter[0].numel() if parameter.ndim > 1 else 4
+            parameter.copy_(taken.reshape(parameter.shape) * (2 / inputs) ** 0.5)
+            place += parameter.numel()
+    return net
+
+
+def behaviour(net, numbers, images):
+    """What a net is and does: its parameters' shapes, and with the check's weights its outputs and its gradient."""
+    shapes = ["×".join(map(str, parameter.shape)) for parameter in net.parameters()]
+    some = lambda values: values.flatten()[::max(1, values.numel() // 40)]  # enough to tell, and little to record
+    net = filled(net, numbers).train()
+    x = images.clone().requires_grad_()
+    trained = net(x * 1)
+    weights = torch.cos(torch.arange(trained.numel(), dtype=torch.float64)).reshape(trained.shape)
+    gradient, = torch.autograd.grad((trained * weights).sum(), x)
+    with torch.no_grad():
+        evaluated = net.eval()(images * 1)
+    return {"parameters": shapes, "the output's shape": "×".join(map(str, trained.shape)), "some of the output in train mode": some(trained),
+            "some of the output in eval mode": some(evaluated), "some of the gradient at the input": some(gradient)}
+
+
+def of_module(names, name, args, numbers, images):
+    """The behaviour of what `name(*args)` makes."""
+    return behaviour(getattr(names, name)(*args), numbers, images)
+
+
+def agree_module(student, reference, what, probe, *args):
+    """The probe, `of_module` or one like it, sees the same module in the submission as in the reference."""
+    got, want = (side.run(probe, *args, using=[filled, behaviour]) for side in (student, reference))
+    if isinstance(got, dict) and isinstance(got.get("parameters"), list):
+        _same_parameters([str(shape) for shape in got["parameters"]], want["parameters"], what)
+    expect.same(got, want, what, rtol=1e-8, atol=1e-9)
+
+
+def _same_parameters(got, want, what):
+    """The same shapes in the same order, or a sentence about what is too many, missing or out of order."""
+    if got == want:
+        return
+    extra, missing = list(got), []
+    for shape in want:
+        extra.remove(shape) if shape in extra else missing.append(shape)
+    if not extra and not missing:
+        raise Failed(f"{what} has the right parameters, made in another order. Make the modules in the order in which the data "
+                     "pass through them, branches from first to last, the main path before the shortcut.")
+    part = lambda verb, shapes: f"{verb} of the shape {', '.join(dict.fromkeys(shapes))}"[:200]
+    raise Failed(f"{what} doesn't have the parameters it should have: " + "; ".join(
+        [part(f"{len(extra)} that don't belong there,", extra)] * bool(extra)
+        + [part(f"{len(missing)} missing,", missing)] * bool(missing)) + ".")
