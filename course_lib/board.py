@@ -213,7 +213,7 @@ class Board:
             for name, height in self._levels.items():
                 axes.axhline(height, color=GREY, linewidth=1, linestyle=":")
                 axes.annotate(name, (1, height), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color=GREY)
-            axes.set(xlabel="step")
+            axes.set(xlabel="step", xlim=(0, self.total or 10_000))  # the layout, made once, leaves room for the last label
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1.2)
 
     def _set_stage(self):

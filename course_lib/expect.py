@@ -74,7 +74,10 @@ def same(got, want, what, rtol=1e-6, atol=1e-9, hint=""):
         if got != want or type(got) is not type(want):
             raise Failed(hint or f"{what} should be {_kind(want)}; it is {_kind(got)}.")
     else:
-        _same_tensor(_numbers(got, what), _as_tensor(want), what, rtol, atol, hint)
+        got = _numbers(got, what)
+        if not isinstance(want, torch.Tensor) and got.is_floating_point():
+            got = got.double()  # a number has no precision of its own to keep
+        _same_tensor(got, _as_tensor(want), what, rtol, atol, hint)
 
 
 def tensor(value, what, shape=None):
@@ -201,7 +204,7 @@ def _kind(value):
         return f"a dict with the keys {sorted(value)[:8]}"
     if isinstance(value, (list, tuple)):
         return f"{type(value).__name__} of {len(value)} values"
-    return f"{type(value).__name__} {str(value)[:40]!r}" if isinstance(value, str) else f"{value!r}"[:60]
+    return f"{value[:40]!r}" if isinstance(value, str) else f"{value!r}"[:60]
 
 
 def _position(mask):

@@ -10,10 +10,15 @@ from course_lib import expect
 from course_lib.verdict import Failed
 
 
-def filled(net, numbers):
-    """`net` in float64 with the check's weights: `numbers` in the order of its parameters, of a size that suits each."""
+def filled(net, numbers, images=None):
+    """`net` in float64 with the check's weights: `numbers` in the order of its parameters, of a size that suits each.
+
+    images: passed through the net before, so that lazy layers have their weights.
+    """
     net, place = net.double(), 0
     with torch.no_grad():
+        if images is not None:
+            net.eval()(images * 1)
         for parameter in net.parameters():
             taken = numbers[(place + torch.arange(parameter.numel())) % len(numbers)]
             inputs = parameter[0].numel() if parameter.ndim > 1 else 4
@@ -24,9 +29,9 @@ def filled(net, numbers):
 
 def behaviour(net, numbers, images):
     """What a net is and does: its parameters' shapes, and with the check's weights its outputs and its gradient."""
+    net = filled(net, numbers, images).train()
     shapes = ["×".join(map(str, parameter.shape)) for parameter in net.parameters()]
     some = lambda values: values.flatten()[::max(1, values.numel() // 40)]  # enough to tell, and little to record
-    net = filled(net, numbers).train()
     x = images.clone().requires_grad_()
     trained = net(x * 1)
     weights = torch.cos(torch.arange(trained.numel(), dtype=torch.float64)).reshape(trained.shape)
@@ -60,7 +65,6 @@ def _same_parameters(got, want, what):
     if not extra and not missing:
         raise Failed(f"{what} has the right parameters, made in another order. Make the modules in the order in which the data "
                      "pass through them, branches from first to last, the main path before the shortcut.")
-    part = lambda verb, shapes: f"{verb} of the shape {', '.join(dict.fromkeys(shapes))}"[:200]
+    part = lambda kind, shapes: f"{len(shapes)} {kind}, of the shape {' or '.join(dict.fromkeys(shapes))}"[:200]
     raise Failed(f"{what} doesn't have the parameters it should have: " + "; ".join(
-        [part(f"{len(extra)} that don't belong there,", extra)] * bool(extra)
-        + [part(f"{len(missing)} missing,", missing)] * bool(missing)) + ".")
+        part(kind, shapes) for kind, shapes in (("too many", extra), ("missing", missing)) if shapes) + ".")

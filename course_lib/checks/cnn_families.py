@@ -16,10 +16,16 @@ from course_lib.verdict import Failed
 
 def in_eval_mode(names, numbers, images):
     """The logits of a VGG-11 with its default dropout, in eval mode."""
-    net = filled(names.vgg(11, 4, 3, 2, 6), numbers).eval()
+    net = filled(names.vgg(11, 4, 3, 2, 6), numbers, images).eval()
     torch.manual_seed(0)
     with torch.no_grad():
         return net(images)
+
+
+def with_all_dropped(names, numbers, images):
+    """The logits of a VGG-11 in train mode whose dropout lets nothing through."""
+    with torch.no_grad():
+        return filled(names.vgg(11, 4, 3, 2, 6, 1.0), numbers, images).train()(images)
 
 
 @check(points=2)
@@ -35,6 +41,10 @@ def vgg(student, reference, draw):
     expect.agree_run(student, reference, in_eval_mode, numbers, images, using=[filled], rtol=1e-8, atol=1e-9, what="VGG-11 in eval mode",
                      hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode, and hand it "
                           "the argument `dropout`.")
+    expect.agree_run(student, reference, with_all_dropped, numbers, images, using=[filled], rtol=1e-8, atol=1e-9,
+                     what="VGG-11 with dropout = 1 in train mode",
+                     hint="With `dropout` = 1 nothing of a hidden linear layer may get through in train mode. `nn.Dropout(dropout)` stands "
+                          "after the ReLU of both.")
 
 
 # --- what a net costs ---
@@ -58,7 +68,7 @@ def cost(student, reference, draw):
 def inception(student, reference, draw):
     """The Inception block with its four branches (Szegedy et al. 2015, Figure 2b)."""
     numbers = draw.normal(3_000)
-    for args in ([5, 2, (3, 4), (2, 3), 3], [4, 3, (2, 3), (3, 2), 4]):
+    for args in ([5, 2, (3, 4), (2, 3), 3], [4, 3, (2, 3), (3, 2), 4], [13, 2, (3, 4), (2, 3), 4]):
         agree_module(student, reference, "`Inception`", of_module, "Inception", args, numbers, draw.normal(2, args[0], 7, 7))
 
 
@@ -73,9 +83,15 @@ def residual(student, reference, draw):
         agree_module(student, reference, f"`BasicBlock`, {shape}", of_module, "BasicBlock", args, numbers, draw.normal(2, channels, 6, 6))
 
 
+def expansions(names):
+    return [int(getattr(names, block).expansion) for block in ("Bottleneck", "PreActivation")]
+
+
 @check(points=2, needs=["residual"])
 def variants(student, reference, draw):
     """The bottleneck of ResNet-50, and the block with pre-activation (He et al. 2016a, 2016b)."""
+    expect.agree_run(student, reference, expansions, what="`expansion`",
+                     hint="A block's `expansion` says how many channels come out for each of `channels`: 4 for the bottleneck, 1 for pre-activation.")
     numbers = draw.normal(2_000)
     for name, args in (("Bottleneck", [3, 2, 1]), ("Bottleneck", [8, 2]), ("Bottleneck", [8, 2, 2]),
                        ("PreActivation", [4, 4]), ("PreActivation", [3, 4, 2]), ("PreActivation", [4, 4, 2])):
@@ -88,15 +104,12 @@ def of_resnet(names, block, args, numbers, images):
     return behaviour(names.ResNet(getattr(names, block), *args), numbers, images)
 
 
-def kept_at_zero(names, block, zero_init, numbers, images):
-    """How many batch norms of a small ResNet begin at 0, and its output with the check's weights but for those, which stay at 0."""
-    net = names.ResNet(getattr(names, block), (1, 2), 3, 2, 4, True, zero_init)
-    asleep = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d) and not module.weight.any()]
-    net = filled(net, numbers)
-    with torch.no_grad():
-        for module in asleep:
-            module.weight.zero_()
-        return {"how many batch norms begin at 0": len(asleep), "the output": net.train()(images)}
+def asleep(names, name, args):
+    """Which parameters of a ResNet, in their order, begin at 0 because of `zero_init`, the last argument."""
+    args = [getattr(names, value) if isinstance(value, str) else value for value in args]
+    zeros = lambda zero_init: {number for number, parameter in enumerate(getattr(names, name)(*args, zero_init).parameters())
+                               if not torch.nn.parameter.is_lazy(parameter) and not parameter.any()}
+    return sorted(zeros(True) - zeros(False))
 
 
 @check(points=2, needs=["residual", "variants"])
@@ -110,10 +123,11 @@ def resnet(student, reference, draw):
                  [(1, 1), 3, 2, 4], numbers, large)
     for depth in (18, 34, 50):
         agree_module(student, reference, f"ResNet-{depth}", of_module, "resnet", [depth, 3, 2, 2], numbers, large)
-    for block in ("BasicBlock", "Bottleneck"):
-        for zero_init in (False, True):
-            expect.agree_run(student, reference, kept_at_zero, block, zero_init, numbers, small, using=[filled], rtol=1e-8, atol=1e-9,
-                             what=f"`ResNet` of {block} with zero_init = {zero_init}, as it begins,")
+    agree_module(student, reference, "`resnet(18, 3, 2, 4, True)`", of_module, "resnet", [18, 3, 2, 4, True], numbers, small)
+    for name, args in (("ResNet", ["BasicBlock", (1, 2), 3, 2, 4, True]), ("ResNet", ["Bottleneck", (1, 2), 3, 2, 4, True]),
+                       ("ResNet", ["PreActivation", (1, 2), 3, 2, 4, True]), ("resnet", [18, 3, 2, 4, True])):
+        expect.agree_run(student, reference, asleep, name, args,
+                         what=f"what `zero_init` sets to 0 in `{name}({', '.join(map(str, args))}, True)`, by the parameters' numbers,")
 
 
 # --- the recipe ---
@@ -131,15 +145,15 @@ def augmentation(student, reference, draw):
 
 
 def small_net(numbers):
-    """A net of the check's own, images (n, 2, 6, 6) → logits (n, 3), in which every kind of parameter occurs."""
-    return filled(torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.Flatten(),
-                                      torch.nn.Linear(48, 3)), numbers)
+    """A net of the check's own, images (n, 2, 6, 6) → logits (n, 3), in which every kind of parameter occurs, some deeper than others."""
+    features = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU())
+    return filled(torch.nn.Sequential(features, torch.nn.Flatten(), torch.nn.Linear(48, 3)), numbers)
 
 
 def decayed(names, numbers, weight_decay):
-    """Parameters after a step of an optimiser with the learner's groups and no gradient: only decay moves them."""
+    """Parameters after a step of an optimiser with the learner's groups, gradients of 1 and a rate of 1: decay makes the difference."""
     net = small_net(numbers)
-    optimizer = torch.optim.SGD(names.parameter_groups(net, weight_decay), lr=1.0)
+    optimizer = torch.optim.SGD(names.parameter_groups(net, weight_decay), lr=1.0, weight_decay=0.7)  # for a group that says nothing
     for parameter in net.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
@@ -152,8 +166,9 @@ def averaged(names, numbers, images, decay):
     for part in images:
         net(part)
         names.update_average(average, net, decay)
+    trains = net(part).requires_grad  # and moves the net's buffers, which are not the average's
     return {"the parameters of the average": list(average.parameters()), "the buffers of the average": list(average.buffers()),
-            "the net itself": list(net.parameters())}
+            "the net itself": list(net.parameters()), "whether the net can still be trained": trains}
 
 
 def predicted(names, numbers, images):
@@ -162,7 +177,8 @@ def predicted(names, numbers, images):
     net(images)
     answer = names.predict(net, images)
     return {"the predictions": answer, "whether they carry a graph": answer.requires_grad, "the net's answers afterwards": net(images),
-            "predictions of a net in eval mode": names.predict(net.eval(), images), "its answers afterwards": net(images)}
+            "predictions of a net in eval mode": names.predict(net.eval(), images), "its answers afterwards": net(images),
+            "whether the net can still be trained": net.train()(images).requires_grad}
 
 
 @check(points=2)
@@ -172,10 +188,12 @@ def recipe(student, reference, draw):
     for smoothing in (0.0, draw.number(0.1, 0.3)):
         expect.agree(student, reference, "smoothed_cross_entropy", logits, labels, smoothing)
         expect.agree_grad(student, reference, "smoothed_cross_entropy", logits, labels, smoothing)
+    expect.agree(student, reference, "smoothed_cross_entropy", logits, labels)
+    expect.agree(student, reference, "smoothed_cross_entropy", 100 * logits, labels)
     peak = draw.number(0.1, 0.9)
     for step in (0, 3, 4, 5, 12, 19):
-        expect.agree(student, reference, "learning_rate", step, 20, peak, 4)
-    expect.agree(student, reference, "learning_rate", 0, 10, peak, 0)
+        expect.agree(student, reference, "learning_rate", step, 20, peak, 4, atol=1e-7)
+    expect.agree(student, reference, "learning_rate", 0, 10, peak, 0, atol=1e-7)
     numbers, images = draw.normal(250), draw.normal(2, 8, 2, 6, 6)
     expect.agree_run(student, reference, decayed, numbers, draw.number(0.1, 0.4), using=[filled, small_net],
                      what="a step with `parameter_groups`")
@@ -210,10 +228,12 @@ def training_data(split, scale):
     return (data.images * 255).round().to(torch.uint8), data.labels, len(data.classes)
 
 
-GUESSING = ("Your net does no better than guessing. Is the net that `train_mine` returns the one that was trained, and do the "
-            "labels still belong to the images?")
+GUESSING = ("Your net does no better than guessing. Is the net that `train_mine` returns the one that was trained, do the labels still "
+            "belong to the images, does it normalise within the net, and if you average the weights: has the average had time to move? "
+            "A decay of 0.999 takes thousands of steps.")
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Its parts are right, so look at how `train_mine` puts them together: "
-            "the rate, the number of steps, and whether the net normalises the images itself, by the training images' statistics.")
+            "the rate, the number of steps, augmentation that costs more than it gives in so few looks (crops of 4 pixels are much for 14×14), "
+            "and whether the net normalises the images itself, by the training images' statistics.")
 TRAINING = {"accuracy": expect.at_least(smoke=0.795, cpu=0.85, gpu=0.94)}
 
 
@@ -222,6 +242,9 @@ def training(student, reference, draw):
     """Your ResNet, by your recipe, on images that it has never seen."""
     images, labels, classes = training_data("train", draw.scale)
     heldout, truth, _ = training_data("test", draw.scale)
+    # A submission that has brought the labels with it, in the images' order, must not know which image it is asked about.
+    shuffled = draw.branch("order of the held-out images").permutation(len(heldout))
+    heldout, truth = heldout[shuffled], truth[shuffled]
     order = draw.permutation(classes) if draw.secret else torch.arange(classes)
     budget = draw.scale.pick(smoke=9_600, cpu=38_400, gpu=1_000_000)
     answers = student.train(answers_after_training, images, order[labels], heldout, classes, budget, draw.seed())

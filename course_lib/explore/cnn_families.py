@@ -22,7 +22,9 @@ def field_and_cost(receptive_field, conv_cost):
     figure, axes = new_figure(9.0, 3.6, [["field", "parameters", "adds"]], width_ratios=[1.25, 1, 1])
     field_line, = axes["field"].step([], [], where="mid", color=BLUE)
     dot, = axes["field"].plot([], [], "o", color=BLUE, markersize=8)
-    axes["field"].set(title="Side of the receptive field, in pixels", xlabel="after layer", xlim=(-0.5, 16.5), xticks=range(0, 17, 4))
+    axes["field"].set(title="Side of the receptive field, in pixels", xlabel="after layer", xlim=(-0.5, 16.5), xticks=range(0, 17, 4),
+                      ylim=(0, 250))  # wide labels at first, for which the layout, made once, leaves room
+    axes["field"].yaxis.get_major_locator().set_params(integer=True)
     bars = {}
     for name, title in (("parameters", "Parameters"), ("adds", "Multiply-adds")):
         bars[name] = axes[name].bar(["the stack", "one layer,\nsame field"], [1, 1], color=[BLUE, ORANGE])

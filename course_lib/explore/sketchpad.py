@@ -1,4 +1,4 @@
-"""A place to draw with mouse, pen or finger, and what was drawn as a distribution to sample from."""
+"""Places for mouse, pen or finger: one to draw in, with what was drawn as a distribution to sample from; one to drag points in."""
 
 import math
 
@@ -25,6 +25,50 @@ SHAPES = {
 }
 
 
+# What both pads are: a canvas, sharp on fine screens, that hands on where something presses on it, as [x, y] from 0 to 1,
+# from the upper left corner. begin(place) says whether to follow; then come move(place)s, draw() after some, and end().
+_CANVAS = """
+    function pressedCanvas(model, el, width, height, { begin, move, draw, end }) {
+      const canvas = document.createElement("canvas");
+      canvas.sharp = Math.max(1, Math.round(window.devicePixelRatio || 1));
+      canvas.width = width * canvas.sharp;
+      canvas.height = height * canvas.sharp;
+      Object.assign(canvas.style, { width: width + "px", height: height + "px", touchAction: "none", cursor: "crosshair",
+        background: "white", border: "1px solid #8A8A8A", borderRadius: "4px", display: "block" });
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", model.get("label"));
+      let pressed = false;
+      const place = (event) => {
+        const box = canvas.getBoundingClientRect();
+        const share = (at, from, length) => Math.min(1, Math.max(0, (at - from) / length));
+        return [share(event.clientX, box.left, box.width), share(event.clientY, box.top, box.height)];
+      };
+      canvas.addEventListener("pointerdown", (event) => {
+        event.preventDefault();
+        pressed = begin(place(event));
+        if (!pressed) return;
+        canvas.setPointerCapture(event.pointerId);
+        draw();
+      });
+      canvas.addEventListener("pointermove", (event) => {
+        if (!pressed) return;
+        for (const part of event.getCoalescedEvents?.() ?? [event]) move(place(part));
+        draw();
+      });
+      const finish = () => {
+        if (!pressed) return;
+        pressed = false;
+        end();
+        draw();
+      };
+      canvas.addEventListener("pointerup", finish);
+      canvas.addEventListener("pointercancel", finish);
+      el.appendChild(canvas);
+      return canvas;
+    }
+"""
+
+
 class Sketchpad(anywidget.AnyWidget):
     """A square to draw in. `strokes`: a list of strokes, each a list of [x, y] in [−1, 1], y upwards.
 
@@ -35,24 +79,11 @@ class Sketchpad(anywidget.AnyWidget):
     colour = traitlets.Unicode("#0072B2").tag(sync=True)
     label = traitlets.Unicode("A square to draw in with mouse, pen or finger").tag(sync=True)
 
-    _esm = """
+    _esm = _CANVAS + """
     const SIZE = 300, NEAR = 0.012;
     function render({ model, el }) {
-      const canvas = document.createElement("canvas");
-      const sharp = Math.max(1, Math.round(window.devicePixelRatio || 1));
-      canvas.width = canvas.height = SIZE * sharp;
-      Object.assign(canvas.style, { width: SIZE + "px", height: SIZE + "px", touchAction: "none", cursor: "crosshair",
-        background: "white", border: "1px solid #8A8A8A", borderRadius: "4px", display: "block" });
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", model.get("label"));
-      const pen = canvas.getContext("2d");
       let current = null;
-
-      const place = (event) => {
-        const box = canvas.getBoundingClientRect();
-        const scaled = (at, from, length) => Math.min(1, Math.max(-1, 2 * (at - from) / length - 1));
-        return [scaled(event.clientX, box.left, box.width), -scaled(event.clientY, box.top, box.height)];
-      };
+      const square = ([x, y]) => [2 * x - 1, 1 - 2 * y];
       const draw = () => {
         const strokes = current ? model.get("strokes").concat([current]) : model.get("strokes");
         pen.setTransform(1, 0, 0, 1, 0, 0);
@@ -71,38 +102,86 @@ class Sketchpad(anywidget.AnyWidget):
         if (!strokes.length) {
           pen.setTransform(1, 0, 0, 1, 0, 0);
           pen.fillStyle = "#6B6B6B";
-          pen.font = 16 * sharp + "px sans-serif";
+          pen.font = 16 * canvas.sharp + "px sans-serif";
           pen.textAlign = "center";
           pen.fillText("draw here", half, half);
         }
       };
-      canvas.addEventListener("pointerdown", (event) => {
-        event.preventDefault();
-        canvas.setPointerCapture(event.pointerId);
-        current = [place(event)];
-        draw();
-      });
-      canvas.addEventListener("pointermove", (event) => {
-        if (!current) return;
-        for (const part of event.getCoalescedEvents?.() ?? [event]) {
-          const point = place(part), last = current[current.length - 1];
+      const canvas = pressedCanvas(model, el, SIZE, SIZE, {
+        begin: (place) => (current = [square(place)]),
+        move: (place) => {
+          const point = square(place), last = current[current.length - 1];
           if (Math.hypot(point[0] - last[0], point[1] - last[1]) > NEAR) current.push(point);
-        }
-        draw();
+        },
+        draw,
+        end: () => {
+          model.set("strokes", model.get("strokes").concat([current]));
+          current = null;
+          model.save_changes();
+        },
       });
-      const finish = () => {
-        if (!current) return;
-        model.set("strokes", model.get("strokes").concat([current]));
-        current = null;
-        model.save_changes();
-        draw();
-      };
-      canvas.addEventListener("pointerup", finish);
-      canvas.addEventListener("pointercancel", finish);
+      const pen = canvas.getContext("2d");
       model.on("change:strokes", draw);
       draw();
-      el.appendChild(canvas);
       return () => model.off("change:strokes", draw);
+    }
+    export default { render };
+    """
+
+
+class PointPad(anywidget.AnyWidget):
+    """A picture with points over it that can be dragged. `value`: a list of [x, y] in the picture's pixels, from its upper left corner.
+
+    png, width, height: the picture and its size in pixels. chosen: the number of the point that was pressed last, from 0.
+    Both change while a point is dragged, and can be set from Python.
+    """
+
+    value = traitlets.List([]).tag(sync=True)
+    chosen = traitlets.Int(0).tag(sync=True)
+    png = traitlets.Bytes(b"").tag(sync=True)
+    width = traitlets.Int(1).tag(sync=True)
+    height = traitlets.Int(1).tag(sync=True)
+    label = traitlets.Unicode("A picture with points to drag").tag(sync=True)
+
+    _esm = _CANVAS + """
+    const LONGER_SIDE = 340, REACH = 20;
+    function render({ model, el }) {
+      const size = [model.get("width"), model.get("height")];
+      const zoom = LONGER_SIDE / Math.max(...size);
+      const replaced = (place) => model.get("value").map((point, i) => i != model.get("chosen") ? point
+        : place.map((share, axis) => Math.round(10 * share * size[axis]) / 10));
+      const draw = () => {
+        pen.setTransform(canvas.sharp, 0, 0, canvas.sharp, 0, 0);
+        pen.clearRect(0, 0, canvas.width, canvas.height);
+        const dot = ([x, y], radius, inside, around) => {
+          pen.beginPath();
+          pen.arc(zoom * x, zoom * y, radius, 0, 2 * Math.PI);
+          Object.assign(pen, { fillStyle: inside, strokeStyle: around, lineWidth: 1.5 });
+          pen.fill();
+          pen.stroke();
+        };
+        const points = model.get("value"), chosen = points[model.get("chosen")];
+        for (const point of points) dot(point, 3.5, "#F0E442", "black");
+        if (chosen) dot(chosen, 6.5, "#56B4E9", "white");
+      };
+      const canvas = pressedCanvas(model, el, zoom * size[0], zoom * size[1], {
+        begin: ([x, y]) => {
+          const far = model.get("value").map((point) => zoom * Math.hypot(point[0] - x * size[0], point[1] - y * size[1]));
+          const nearest = far.indexOf(Math.min(...far));
+          if (!(far[nearest] < REACH)) return false;
+          model.set("chosen", nearest);
+          return true;
+        },
+        move: (place) => model.set("value", replaced(place)),
+        draw: () => (draw(), model.save_changes()),
+        end: () => {},
+      });
+      const pen = canvas.getContext("2d");
+      const address = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
+      Object.assign(canvas.style, { background: `url(${address}) 0 0 / 100% 100%`, imageRendering: "pixelated", cursor: "grab" });
+      model.on("change:value change:chosen", draw);
+      draw();
+      return () => (model.off("change:value change:chosen", draw), URL.revokeObjectURL(address));
     }
     export default { render };
     """

@@ -253,3 +253,12 @@ def train_mine(images, labels, classes, budget, after_step=None):
         optimizer.step()
         schedule.step()
     return net
+
+
+@right("resnet")
+class ResNet(ResNet):
+    # Lazy layers, as the book has them: they learn their input's channels from the first image.
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stem[0] = nn.LazyConv2d(width, 3 if small_images else 7, 1 if small_images else 2, 1 if small_images else 3, bias=False)
+        self.head[2] = nn.LazyLinear(classes)

@@ -12,6 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def _norm_shortcut(in_channels, outputs, stride, kernel=1, bias=False):
+    return nn.Sequential(nn.Conv2d(in_channels, outputs, kernel, stride, padding=kernel // 2, bias=bias), nn.BatchNorm2d(outputs))
+
+
 # --- vgg ---
 
 @wrong("vgg", hint="A 3×3 convolution without padding takes a pixel off each side. Give it `padding=1`, so that only the pooling "
@@ -24,7 +28,7 @@ def vgg_block(convs, in_channels, out_channels):
     return nn.Sequential(*layers, nn.MaxPool2d(2))
 
 
-@wrong("vgg", hint="There is no ReLU in the block. Two convolutions without one between are a single linear map.")
+@wrong("vgg", hint="A ReLU is missing in the block: one follows each convolution, the last one too. Two convolutions without one between are a single linear map.")
 def vgg_block(convs, in_channels, out_channels):
     layers = []
     for _ in range(convs):
@@ -144,6 +148,39 @@ def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
         _AlwaysDropout(dropout), nn.Linear(hidden, classes)], in_channels, width)
 
 
+@wrong("vgg", hint="The block's pooling is missing: nothing halves the size.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers)
+
+
+@wrong("vgg", hint="`nn.MaxPool2d(2, 1)` moves its window by one pixel. Left out, the stride is the window's size, 2, and halves the image.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2, 1))
+
+
+@wrong("vgg", hint="The average pooling gives 1×1 positions; VGG's first linear layer takes 7×7 of them: `nn.AdaptiveAvgPool2d(7)`.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    convs = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}[depth]
+    channels = [in_channels, *(width * times for times in (1, 2, 4, 8, 8))]
+    return nn.Sequential(*[vgg_block(*block) for block in zip(convs, channels, channels[1:])], nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(channels[-1], hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(),
+                         nn.Dropout(dropout), nn.Linear(hidden, classes))
+
+
+@wrong("vgg", hint="Nothing is dropped in train mode: `nn.Dropout(dropout)` stands after the ReLU of both hidden linear layers.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    convs = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}[depth]
+    return _vgg(convs, (1, 2, 4, 8, 8), lambda inputs: _head(hidden, classes, 0.0)(inputs), in_channels, width)
+
+
 # --- cost ---
 
 def _side(size, kernel, stride, padding):
@@ -162,7 +199,7 @@ def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias
     return weights + out_channels, weights * _side(size, kernel, stride, padding)**2
 
 
-@wrong("cost", hint="`conv_cost`: each weight is used once for each position of the *output*. You multiplied by the input's size.")
+@wrong("cost", hint="`conv_cost`: each weight is used once for each position of the *output*, whose side is ⌊(size + 2·padding − kernel)/stride⌋ + 1. The input's size is another number.")
 def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
     weights = in_channels * out_channels * kernel**2
     return weights + bias * out_channels, weights * size**2
@@ -267,6 +304,39 @@ def receptive_field(layers):
     return field
 
 
+@wrong("cost", hint="`conv_cost`: the output's side isn't a whole number. Round the division down: `//`, not `/`.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights, side = in_channels * out_channels * kernel**2, (size + 2 * padding - kernel) / stride + 1
+    return weights + bias * out_channels, weights * side**2
+
+
+@wrong("cost", hint="`conv_cost`: the stride is missing from the output's size. With a stride of 2 there are about half as many positions a side.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * (size + 2 * padding - kernel + 1)**2
+
+
+@wrong("cost", hint="`conv_cost`: the + 1 stands inside the division. It comes after it: (size + 2·padding − kernel)//stride + 1.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * out_channels, weights * ((size + 2 * padding - kernel + 1) // stride)**2
+
+
+@wrong("cost", hint="`conv_cost`: the two numbers have changed places: parameters first, then multiply-adds.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights * ((size + 2 * padding - kernel) // stride + 1)**2, weights + bias * out_channels
+
+
+@wrong("cost", hint="`receptive_field`: f = (f − 1)·stride + kernel is right from the output back to the input. Go through `reversed(layers)`, or keep "
+                    "the jump as well.")
+def receptive_field(layers):
+    field = 1
+    for kernel, stride in layers:
+        field = (field - 1) * stride + kernel
+    return field
+
+
 # --- inception ---
 
 def _conv(inputs, outputs, kernel, **options):
@@ -350,6 +420,15 @@ class Inception(Inception):
             nn.Sequential(*conv(in_channels, one, 1)), nn.Sequential(*conv(in_channels, three[0], 1), *conv(*three, 3)),
             nn.Sequential(*conv(in_channels, five[0], 1), *conv(*five, 5)),
             nn.Sequential(nn.MaxPool2d(3, 1, 1), *conv(in_channels, pool, 1))])
+
+
+@wrong("inception", hint="No ReLU follows the branches' last convolutions. One follows each convolution; at the end it may stand before or after "
+                         "the joining.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        for branch in self.branches:
+            branch[-1] = nn.Identity()
 
 
 # --- residual ---
@@ -448,11 +527,31 @@ class BasicBlock(BasicBlock):
         return F.relu(self.main(x) + F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.more)))
 
 
-@wrong("residual", hint="Both places share one batch norm. Each has its own: their inputs have different statistics.")
+@wrong("residual", hint="The second batch norm is missing, or both places share one. Each convolution has one of its own after it.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main[4] = self.main[1]
+
+
+@wrong("residual", hint="The second batch norm is missing, or both places share one. One of its own follows each convolution.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[4] = nn.Identity()
+
+
+@wrong("residual", hint="A ReLU follows the second batch norm, and another the addition. Only the second of them is right: add first.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        return F.relu(F.relu(self.main(x)) + self.shortcut(x))
+
+
+@wrong("residual", hint="ReLU comes before the first batch norm. The order is convolution, batch norm, ReLU.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[1], self.main[2] = self.main[2], self.main[1]
 
 
 # --- variants ---
@@ -560,6 +659,37 @@ class PreActivation(PreActivation):
         self.main[2] = nn.Identity()
 
 
+@wrong("variants", hint="`Bottleneck`: the convolutions have biases. Batch norm takes them away again: `bias=False`.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[0] = nn.Conv2d(in_channels, channels, 1)
+        self.main[3] = nn.Conv2d(channels, channels, 3, stride, padding=1)
+        self.main[6] = nn.Conv2d(channels, 4 * channels, 1)
+        if len(self.shortcut):
+            self.shortcut = _norm_shortcut(in_channels, 4 * channels, stride, bias=True)
+
+
+@wrong("variants", hint="`Bottleneck`: the shortcut has a 1×1 convolution although the shape stays. The block gives 4·channels: compare `in_channels` "
+                        "with that.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, 4 * channels, stride)
+
+
+@wrong("variants", hint="`PreActivation`: the first ReLU is missing. Batch norm *and* ReLU stand before each convolution.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.first[1] = nn.Identity()
+
+
+@wrong("variants", hint="`Bottleneck.expansion` is 4: four times `channels` come out, and the next block has to know.")
+class Bottleneck(Bottleneck):
+    expansion = 1
+
+
 # --- resnet ---
 
 @wrong("resnet", hint="The stem for small images still has its max-pooling: 32×32 images would reach the first block at half their size.")
@@ -645,7 +775,7 @@ class ResNet(ResNet):
         return super().forward(x).softmax(1)
 
 
-@wrong("resnet", hint="`zero_init` changes nothing: with it, the last batch norm of each residual block begins with weight 0.")
+@wrong("resnet", hint="`zero_init` doesn't set the weight of the last batch norm of each residual block to 0: look at which parameter it sets, if any.")
 class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, small_images, False)
@@ -689,6 +819,74 @@ def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zer
 @wrong("resnet", hint="ResNet-50 is made of bottlenecks. With basic blocks, (3, 4, 6, 3) is ResNet-34.")
 def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
     return ResNet(BasicBlock, (2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3), classes, in_channels, width, small_images, zero_init)
+
+
+@wrong("resnet", hint="`small_images` isn't used: the stem is the large one, 7×7 with stride 2, for small images too.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, False, zero_init)
+
+
+@wrong("resnet", hint="The stem for large images has no max-pooling.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.stem[3] = nn.Identity()
+
+
+@wrong("resnet", hint="No stage halves the size. The first block of each stage but the first has stride 2.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        stages, now = [], width
+        for stage, count in enumerate(counts):
+            for _ in range(count):
+                stages.append(block(now, width * 2**stage))
+                now = width * 2**stage * block.expansion
+        self.stages = nn.Sequential(*stages)
+
+
+@wrong("resnet", hint="The stride of 2 is on the last block of a stage. It belongs on the first, where the channels change too.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        stages, now = [], width
+        for stage, count in enumerate(counts):
+            for number in range(count):
+                stages.append(block(now, width * 2**stage, 2 if stage and number == count - 1 else 1))
+                now = width * 2**stage * block.expansion
+        self.stages = nn.Sequential(*stages)
+
+
+@wrong("resnet", hint="`resnet` has to hand `small_images` and `zero_init` on to `ResNet`.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    block, counts = {18: (BasicBlock, (2, 2, 2, 2)), 34: (BasicBlock, (3, 4, 6, 3)), 50: (Bottleneck, (3, 4, 6, 3))}[depth]
+    return ResNet(block, counts, classes, in_channels, width)
+
+
+@wrong("resnet", hint="`resnet` has to hand `zero_init` on to `ResNet`.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    block, counts = {18: (BasicBlock, (2, 2, 2, 2)), 34: (BasicBlock, (3, 4, 6, 3)), 50: (Bottleneck, (3, 4, 6, 3))}[depth]
+    return ResNet(block, counts, classes, in_channels, width, small_images)
+
+
+@wrong("resnet", hint="`zero_init` sets the second batch norm of a bottleneck to 0. The last one before the addition is meant: after the second, "
+                      "a convolution and a batch norm still follow, which would undo it.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init and block is BasicBlock)
+        if zero_init and block is Bottleneck:
+            for each in self.stages:
+                nn.init.zeros_(each.main[4].weight)
+
+
+@wrong("resnet", hint="`zero_init` is for BasicBlock and Bottleneck. PreActivation has no batch norm before its addition, and its inner ones stay as they are.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if zero_init and block is PreActivation:
+            for each in self.stages:
+                nn.init.zeros_(each.main[1].weight)
 
 
 # --- augmentation ---
@@ -785,6 +983,29 @@ def cutout(images, y, x, size):
 @wrong("augmentation", hint="`cutout`: the images that were handed in are changed. Write into a copy: the next epoch needs them whole.")
 def cutout(images, y, x, size):
     images[_hole(images, y, x, size // 2, size // 2).expand_as(images)] = 0
+    return images
+
+
+@wrong("augmentation", hint="`crop_and_flip`: the argument `padding` isn't used: 4 zeros are put around whatever it says.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    padded, (height, width) = F.pad(images, [4] * 4), images.shape[2:]
+    windows = torch.stack([image[:, y:y + height, x:x + width] for image, y, x in zip(padded, top.tolist(), left.tolist())])
+    return torch.where(flip[:, None, None, None], windows.flip(3), windows)
+
+
+@wrong("augmentation", hint="`cutout`: the square is one row and one column too small. It begins at y − size/2 itself, not one after it.")
+def cutout(images, y, x, size):
+    rows, columns, half = torch.arange(images.shape[2]), torch.arange(images.shape[3]), size // 2
+    hole = ((rows - y[:, None]).abs() < half)[:, None, :, None] & ((columns - x[:, None]).abs() < half)[:, None, None, :]
+    return images.masked_fill(hole, 0)
+
+
+@wrong("augmentation", hint="`cutout`: at the lower and right edge a row or column is spared. A slice leaves its end out already: end at the side itself, not at "
+                            "the side − 1.")
+def cutout(images, y, x, size):
+    images, half, (height, width) = images.clone(), size // 2, images.shape[2:]
+    for image, row, column in zip(images, y.tolist(), x.tolist()):
+        image[:, max(0, row - half):min(height - 1, row + half), max(0, column - half):min(width - 1, column + half)] = 0
     return images
 
 
@@ -918,7 +1139,7 @@ def update_average(average, net, decay):
             mine.lerp_(new, 1 - decay) if mine.is_floating_point() else mine.copy_(new)
 
 
-@wrong("recipe", hint="`update_average`: the buffers are left out, so the average's batch norms keep the statistics they began with.",
+@wrong("recipe", hint="`update_average`: the buffers don't arrive at the average (left out, or copied the other way), so its batch norms keep the statistics they began with.",
        trains="an average without the running statistics")
 def update_average(average, net, decay):
     with torch.no_grad():
@@ -1004,6 +1225,58 @@ def predict(net, images):
         probabilities = (net(images).softmax(1) + net(images.flip(3)).softmax(1)) / 2
     net.train(training)
     return probabilities
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the mean is taken over images *and* classes. Sum over the classes, then take the mean over the batch.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    targets = F.one_hot(labels, logits.shape[1]) * (1 - smoothing) + smoothing / logits.shape[1]
+    return -(targets * F.log_softmax(logits, dim=1)).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the softmax runs over the batch. The classes are dimension 1.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    targets = F.one_hot(labels, logits.shape[1]) * (1 - smoothing) + smoothing / logits.shape[1]
+    return -(targets * F.log_softmax(logits, dim=0)).sum(1).mean()
+
+
+@wrong("recipe", hint="`learning_rate`: after the warm-up the cosine is divided by `steps`, so that it ends before 0. It has steps − warmup to go.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (1 + math.cos(math.pi * (step - warmup) / steps)) / 2
+
+
+@wrong("recipe", hint="`learning_rate`: 1 + cos goes from 2 to 0: the half is missing, and the rate begins at twice the peak.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+@wrong("recipe", hint="`parameter_groups`: `ndim == 4` finds the convolutions only. A linear layer's weight has two dimensions, and decays too.")
+def parameter_groups(net, weight_decay):
+    return [{"params": [p for p in net.parameters() if p.ndim == 4], "weight_decay": weight_decay},
+            {"params": [p for p in net.parameters() if p.ndim != 4], "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`update_average`: the count `num_batches_tracked` is left out. Copy *all* buffers, whole numbers too.")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            mine.lerp_(new, 1 - decay)
+        for mine, new in zip(average.buffers(), net.buffers()):
+            if mine.is_floating_point():
+                mine.copy_(new)
+
+
+@wrong("recipe", hint="`predict`: only the second half is divided by 2. Put brackets around the sum.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        logits = net(images) + net(images.flip(3)) / 2
+    net.train(training)
+    return logits
 
 
 # --- training ---
