@@ -1,12 +1,16 @@
 """A picture in a notebook: figures and arrays as PNG, and the widget that shows one, with a text for who can't see it."""
 
 import io
+import threading
 
 import anywidget
 import numpy as np
 import traitlets
 
 from course_lib.style import PAGE_DPI
+
+# JupyterLab's kernel answers widgets in a second thread as well: two drawings of one figure must not interleave.
+DRAWING = threading.RLock()
 
 
 class Stage:

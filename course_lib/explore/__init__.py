@@ -21,7 +21,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 
-from course_lib.picture import Picture, Stage
+from course_lib.picture import DRAWING, Picture, Stage
 
 # Events that arrive within this time of each other cost one drawing, of the last state. Seconds.
 GATHER_S = 0.015
@@ -95,9 +95,10 @@ class Explorable(widgets.VBox):
     def draw(self):
         """Draw the present state."""
         self._due = None
-        text = self._redraw(**self.values)
-        self.picture.show(self._stage, text)
-        self.readout.say(text)
+        with DRAWING:
+            text = self._redraw(**self.values)
+            self.picture.show(self._stage, text)
+            self.readout.say(text)
 
     def _moved(self, change):
         try:

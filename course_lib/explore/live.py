@@ -6,7 +6,7 @@ import time
 import ipywidgets as widgets
 
 from course_lib.explore import Readout, button
-from course_lib.picture import Picture, Stage
+from course_lib.picture import DRAWING, Picture, Stage
 
 SLICE_S = 0.04  # longest time the kernel is busy between two looks at what else is asked of it
 PAUSE_S = 0.005
@@ -83,9 +83,10 @@ class LiveTraining(widgets.VBox):
     def draw(self):
         """Show the present state; returns the seconds that it took."""
         began = time.perf_counter()
-        text = self._redraw()
-        self.picture.show(self._stage, text)
-        self.readout.say(text)
+        with DRAWING:
+            text = self._redraw()
+            self.picture.show(self._stage, text)
+            self.readout.say(text)
         return time.perf_counter() - began
 
     async def _train(self):
