@@ -11,8 +11,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.answers import reference_namespace
+from autograder.gate import Trial, judge_in_grading
 from course_lib import classify, ladder
-from course_lib.data import ImageSet
+from course_lib.data import ImageSet, load_images
+from course_lib.scale import Scale
 
 torchvision = pytest.importorskip("torchvision")
 
@@ -262,3 +264,24 @@ def test_the_recipe_for_a_gpu_runs_on_a_cpu_too(monkeypatch):
     net = reference_namespace("cnn_families")["train_mine"](images, labels, 10, 1024, lambda step, loss: losses.append(loss))
     assert len(losses) == 2 and sum(parameter.numel() for parameter in net.parameters()) == 11_173_962  # pytorch-cifar's ResNet-18
     assert torch.isfinite(net.eval()(images[:2])).all()
+
+
+def test_labels_brought_along_in_the_images_order_are_worth_nothing():
+    """Who knows the test set by heart, and reads from the training labels how the classes are renumbered, must still look."""
+    known = {split: load_images("fashion_mnist", split, size=14, limit=limit, fallback="digits").labels
+             for split, limit in (("train", 25_600), ("test", None))}
+
+    class Knows(nn.Module):
+        def __init__(self, classes):
+            super().__init__()
+            self.answers = iter(F.one_hot(classes[known["test"]], 10).float().split(500))
+
+        def forward(self, images):
+            return next(self.answers) - 1
+
+    def train_mine(images, labels, classes, budget, after_step=None):
+        return Knows(torch.tensor([labels[(known["train"] == each).nonzero()[0, 0]] for each in range(10)]))
+
+    stored = lambda: reference_namespace("cnn_families") | {"train_mine": train_mine}
+    verdict = judge_in_grading("cnn_families", Trial("training", "stored labels", False, None, stored), Scale.SMOKE)
+    assert not verdict.passed and 0.05 < verdict.figures["accuracy"] < 0.15
