@@ -72,8 +72,10 @@ def alexnet(classes=1000):
         nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2),
         nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2),
         nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, stride=2), nn.AdaptiveAvgPool2d(6), nn.Flatten(),
-        nn.Dropout(0.5), nn.Linear(256 * 36, 4096), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, stride=2),
+        nn.AdaptiveAvgPool2d(6), nn.Flatten(),
+        nn.Dropout(0.5), nn.Linear(256 * 36, 4096), nn.ReLU(),
+        nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(),
         nn.Linear(4096, classes))
 
 
@@ -121,7 +123,8 @@ print(f"AlexNet has {parameters(on_paper(alexnet)):,} parameters; torchvision's 
 
 # %% solution="vgg"
 def vgg_block(convs, in_channels, out_channels):
-    """`convs` times a 3×3 convolution that keeps the size, each followed by ReLU; then 2×2 max-pooling that halves it.
+    """`convs` times a 3×3 convolution that keeps the size, each followed by ReLU; then 2×2 max-pooling
+    that halves it.
 
     The first convolution goes from in_channels to out_channels. Returns an nn.Sequential.
     """
@@ -137,8 +140,8 @@ def vgg_block(convs, in_channels, out_channels):
 def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     """VGG-`depth`, for a depth of 11, 13, 16 or 19: images (n, in_channels, h, w) → logits (n, classes).
 
-    Five blocks of width, 2, 4, 8 and 8 times width channels, average pooling to 7×7, then three linear layers
-    with `hidden` units between, and ReLU and dropout after each but the last.
+    Five blocks of width, 2, 4, 8 and 8 times width channels, average pooling to 7×7, then three linear
+    layers with `hidden` units between, and ReLU and dropout after each but the last.
     """
     ### BEGIN SOLUTION
     convs = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}[depth]
@@ -167,10 +170,13 @@ use_style()
 layers = [module for module in on_paper(vgg, 16).modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 counts = [parameters(layer) / 1e6 for layer in layers]
 figure, axes = plt.subplots(figsize=(8, 2.6))
-axes.bar(range(1, 17), counts, color=[BLUE if isinstance(layer, nn.Conv2d) else ORANGE for layer in layers])
-axes.set(xlabel="layer of VGG-16 (blue: convolutions, orange: linear)", ylabel="million parameters", xticks=range(1, 17))
+axes.bar(range(1, 17), counts,
+         color=[BLUE if isinstance(layer, nn.Conv2d) else ORANGE for layer in layers])
+axes.set(xlabel="layer of VGG-16 (blue: convolutions, orange: linear)", ylabel="million parameters",
+         xticks=range(1, 17))
 plt.show()
-print(f"in the convolutions: {100 * sum(counts[:13]) / sum(counts):.0f} %. You predicted {my_predictions['convolutions']}")
+print(f"in the convolutions: {100 * sum(counts[:13]) / sum(counts):.0f} %. "
+      f"You predicted {my_predictions['convolutions']}")
 
 # %% [markdown]
 # Three quarters of all parameters are in a single layer, the first linear one: 512·7·7 inputs times 4096 outputs. The nets of the next sections hardly have such a layer any more.
@@ -207,7 +213,8 @@ print(f"in the convolutions: {100 * sum(counts[:13]) / sum(counts):.0f} %. You p
 def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
     """(parameters, multiply-adds) of a kernel×kernel convolution on one image of size×size.
 
-    A multiply-add is one weight times one input, added up; biases count as parameters and cost none. Two ints.
+    A multiply-add is one weight times one input, added up; biases count as parameters and cost none.
+    Two ints.
     """
     ### BEGIN SOLUTION
     weights = in_channels * out_channels * kernel**2
@@ -242,38 +249,48 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def costs(net, size):
-    """[(layer, parameters, multiply-adds)] of each convolution and linear layer, by your formula. A linear layer is a 1×1 convolution on a 1×1 image."""
+    """[(layer, parameters, multiply-adds)] of each convolution and linear layer, by your formula.
+
+    A linear layer is a 1×1 convolution on a 1×1 image.
+    """
     found = []
 
     def visit(layer, inputs, output):
         if isinstance(layer, nn.Conv2d):
-            found.append((layer, *conv_cost(layer.in_channels, layer.out_channels, layer.kernel_size[0], inputs[0].shape[-1], layer.stride[0],
-                                            layer.padding[0], layer.bias is not None)))
+            found.append((layer, *conv_cost(layer.in_channels, layer.out_channels, layer.kernel_size[0],
+                                            inputs[0].shape[-1], layer.stride[0], layer.padding[0],
+                                            layer.bias is not None)))
         else:
             found.append((layer, *conv_cost(layer.in_features, layer.out_features, 1, 1)))
 
-    hooks = [layer.register_forward_hook(visit) for layer in net.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    hooks = [layer.register_forward_hook(visit) for layer in net.modules()
+             if isinstance(layer, (nn.Conv2d, nn.Linear))]
     net(torch.empty(1, 3, size, size, device=next(net.parameters()).device))
     for hook in hooks:
         hook.remove()
     return found
 
 
-for name, net in {"AlexNet": on_paper(alexnet), "VGG-11": on_paper(vgg, 11), "VGG-16": on_paper(vgg, 16)}.items():
+nets = {"AlexNet": on_paper(alexnet), "VGG-11": on_paper(vgg, 11), "VGG-16": on_paper(vgg, 16)}
+for name, net in nets.items():
     by_formula = costs(net, 224)
     with FlopCounterMode(display=False) as counter:
         net(torch.empty(1, 3, 224, 224, device="meta"))
-    print(f"{name:>8}: {sum(p for _, p, _ in by_formula):>12,} parameters ({parameters(net):,} counted), "
-          f"{sum(m for *_, m in by_formula):>15,} multiply-adds ({counter.get_total_flops() // 2:,} counted)")
+    print(f"{name:>8}: "
+          f"{sum(p for _, p, _ in by_formula):>12,} parameters ({parameters(net):,} counted), "
+          f"{sum(m for *_, m in by_formula):>15,} multiply-adds "
+          f"({counter.get_total_flops() // 2:,} counted)")
 
 torch.manual_seed(0)
-features = nn.Sequential(*(vgg_block(*block) for block in ((1, 3, 4), (1, 4, 8), (2, 8, 16), (2, 16, 32), (2, 32, 32)))).double()
+plan = ((1, 3, 4), (1, 4, 8), (2, 8, 16), (2, 16, 32), (2, 32, 32))
+features = nn.Sequential(*(vgg_block(*block) for block in plan)).double()
 image = torch.randn(1, 3, 192, 192, dtype=torch.float64, requires_grad=True)
 features(image)[0, :, 3, 3].sum().backward()
 seen = image.grad.abs().sum((0, 1)).nonzero()
 sides = (seen.max(0).values - seen.min(0).values + 1).tolist()
 stack = [step for convs in (1, 1, 2, 2, 2) for step in [(3, 1)] * convs + [(2, 2)]]
-print(f"one output of VGG-11's fifth block depends on {sides[0]}×{sides[1]} pixels; the formula says {receptive_field(stack)}")
+print(f"one output of VGG-11's fifth block depends on {sides[0]}×{sides[1]} pixels; "
+      f"the formula says {receptive_field(stack)}")
 
 # %%
 from course_lib.explore import cnn_families as explore
@@ -310,15 +327,16 @@ explore.field_and_cost(receptive_field, conv_cost)
 class Inception(nn.Module):
     """GoogLeNet's block: four branches beside each other, their channels joined in this order.
 
-    one: channels of the 1×1 branch. three, five: (channels after the 1×1 reduction, channels of the branch) of the
-    3×3 and of the 5×5 branch. pool: channels of the 1×1 convolution that follows a 3×3 max-pooling.
-    A ReLU follows each convolution; height and width stay.
+    one: channels of the 1×1 branch. three, five: (channels after the 1×1 reduction, channels of the
+    branch) of the 3×3 and of the 5×5 branch. pool: channels of the 1×1 convolution that follows a 3×3
+    max-pooling. A ReLU follows each convolution; height and width stay.
     """
 
     def __init__(self, in_channels, one, three, five, pool):
         super().__init__()
         ### BEGIN SOLUTION
-        conv = lambda inputs, outputs, kernel: (nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU())
+        conv = lambda inputs, outputs, kernel: (
+            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU())
         self.branches = nn.ModuleList([
             nn.Sequential(*conv(in_channels, one, 1)),
             nn.Sequential(*conv(in_channels, three[0], 1), *conv(*three, 3)),
@@ -339,13 +357,16 @@ check("inception")
 
 # %%
 INCEPTIONS = [(192, 64, (96, 128), (16, 32), 32), (256, 128, (128, 192), (32, 96), 64), "pool",
-              (480, 192, (96, 208), (16, 48), 64), (512, 160, (112, 224), (24, 64), 64), (512, 128, (128, 256), (24, 64), 64),
-              (512, 112, (144, 288), (32, 64), 64), (528, 256, (160, 320), (32, 128), 128), "pool",
+              (480, 192, (96, 208), (16, 48), 64), (512, 160, (112, 224), (24, 64), 64),
+              (512, 128, (128, 256), (24, 64), 64), (512, 112, (144, 288), (32, 64), 64),
+              (528, 256, (160, 320), (32, 128), 128), "pool",
               (832, 256, (160, 320), (32, 128), 128), (832, 384, (192, 384), (48, 128), 128)]
 
 
 def googlenet(classes=1000):
-    """GoogLeNet of the paper, without local response normalisation and auxiliary heads: images (n, 3, 224, 224) → logits."""
+    """GoogLeNet of the paper, without local response normalisation and auxiliary heads:
+    images (n, 3, 224, 224) → logits.
+    """
     pool = lambda: nn.MaxPool2d(3, stride=2, padding=1)
     blocks = [pool() if row == "pool" else Inception(*row) for row in INCEPTIONS]
     return nn.Sequential(
@@ -355,13 +376,16 @@ def googlenet(classes=1000):
 
 
 total = sum(m for *_, m in costs(on_paper(googlenet), 224))
-print(f"GoogLeNet: {parameters(on_paper(googlenet)):,} parameters, {total:,} multiply-adds for an image of 224×224")
+print(f"GoogLeNet: {parameters(on_paper(googlenet)):,} parameters, "
+      f"{total:,} multiply-adds for an image of 224×224")
 saved = 0
 for c, one, (r3, c3), (r5, c5), pool in (row for row in INCEPTIONS if row != "pool"):
-    reduced = sum(conv_cost(a, b, k, 1, 1, k // 2, False)[0] for a, b, k in ((c, r3, 1), (r3, c3, 3), (c, r5, 1), (r5, c5, 5)))
+    reduced = sum(conv_cost(a, b, k, 1, 1, k // 2, False)[0]
+                  for a, b, k in ((c, r3, 1), (r3, c3, 3), (c, r5, 1), (r5, c5, 5)))
     direct = conv_cost(c, c3, 3, 1, 1, 1, False)[0] + conv_cost(c, c5, 5, 1, 1, 2, False)[0]
     saved += direct - reduced
-    print(f"   {c:3} channels in: 3×3 and 5×5 branches have {reduced:>9,} weights; without reductions {direct:>9,}, {direct / reduced:.1f} times as many")
+    print(f"   {c:3} channels in: 3×3 and 5×5 branches have {reduced:>9,} weights; "
+          f"without reductions {direct:>9,}, {direct / reduced:.1f} times as many")
 print(f"The reductions save {saved:,} weights, more than the whole net has.")
 
 # %% [markdown]
@@ -381,8 +405,9 @@ print(theirs.inception3a.branch3)
 outputs = sum(layer.out_channels for layer in theirs.modules() if isinstance(layer, nn.Conv2d))
 fives = sum(row[3][0] * row[3][1] for row in INCEPTIONS if row != "pool")
 mine = parameters(on_paper(googlenet))
-print(f"yours {mine:,}, less {fives:,} × (25 − 9) weights where the 5×5 kernels are 3×3, plus {outputs:,} because batch norm has two numbers a channel "
-      f"and a bias has one: {mine - 16 * fives + outputs:,}; torchvision has {parameters(theirs):,}")
+print(f"yours {mine:,}, less {fives:,} × (25 − 9) weights where the 5×5 kernels are 3×3, "
+      f"plus {outputs:,} because batch norm has two numbers a channel and a bias has one: "
+      f"{mine - 16 * fives + outputs:,}; torchvision has {parameters(theirs):,}")
 
 # %% [markdown]
 # The "5×5" branch is 3×3 there, a slip that is kept because trained weights depend on it. Two nets with one name can be different nets. Count parameters before you compare accuracies.
@@ -397,7 +422,8 @@ print(f"yours {mine:,}, less {fives:,} × (25 − 9) weights where the 5×5 kern
 from course_lib.board import Board
 from course_lib.data import load_images
 
-small = {split: load_images("fashion_mnist", split, size=14, limit=limit, fallback="digits") for split, limit in (("train", 6_000), ("test", 1_000))}
+small = {split: load_images("fashion_mnist", split, size=14, limit=limit, fallback="digits")
+         for split, limit in (("train", 6_000), ("test", 1_000))}
 degradation_steps = scale.pick(smoke=40, cpu=250)
 
 
@@ -408,21 +434,24 @@ def stack_of(block, count, width=8):
         for number in range(count):
             blocks.append(block(now, width << stage, 2 if stage and number == 0 else 1))
             now = width << stage
-    return nn.Sequential(classify.Normalise(small["train"].images), nn.Conv2d(small["train"].images.shape[1], width, 3, padding=1), *blocks,
-                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(now, 10))
+    return nn.Sequential(
+        classify.Normalise(small["train"].images),
+        nn.Conv2d(small["train"].images.shape[1], width, 3, padding=1), *blocks,
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(now, 10))
 
 
 def losses_of(net, steps=degradation_steps, rate=0.05):
     """The training loss at each step, and the share of test images the net has right after them."""
     losses = []
     optimizer = torch.optim.SGD(net.parameters(), rate, momentum=0.9)
-    classify.train_classifier(net, small["train"].images, small["train"].labels, F.cross_entropy, optimizer, steps,
-                              after_step=lambda step, loss: losses.append(loss))
+    classify.train_classifier(net, small["train"].images, small["train"].labels, F.cross_entropy,
+                              optimizer, steps, after_step=lambda step, loss: losses.append(loss))
     return losses, classify.accuracy(net, small["test"].images, small["test"].labels)
 
 
 def smooth(values, width=20):
-    return [sum(values[max(0, i - width):i + 1]) / len(values[max(0, i - width):i + 1]) for i in range(len(values))]
+    windows = [values[max(0, i - width):i + 1] for i in range(len(values))]
+    return [sum(window) / len(window) for window in windows]
 
 
 plain = {}
@@ -430,7 +459,8 @@ for count in (1, 3, 6):
     torch.manual_seed(0)
     plain[6 * count + 2] = losses_of(stack_of(classify.PlainBlock, count))
 for layers, (losses, _) in plain.items():
-    print(f"plain, {layers:2} layers: training loss over the last fifth {sum(losses[-len(losses) // 5:]) / (len(losses) // 5):.3f}")
+    print(f"plain, {layers:2} layers: training loss over the last fifth "
+          f"{sum(losses[-len(losses) // 5:]) / (len(losses) // 5):.3f}")
 print("You predicted the lower training loss for:", my_predictions["deep or shallow"])
 
 # %% [markdown]
@@ -454,7 +484,8 @@ for name, skip in (("plain", 0.0), ("residual", 1.0)):
     for a in A:
         y, product = skip * y + a @ y, (skip * torch.eye(6, dtype=torch.float64) + a) @ product
     jacobian = torch.stack([torch.autograd.grad(y[i], x, retain_graph=True)[0] for i in range(6)])
-    print(f"{name:>8}: the Jacobian of ten layers is the product of their factors to {(jacobian - product).abs().max():.0e}; its norm is {jacobian.norm():.2g}")
+    print(f"{name:>8}: the Jacobian of ten layers is the product of their factors to "
+          f"{(jacobian - product).abs().max():.0e}; its norm is {jacobian.norm():.2g}")
 
 # %% [markdown]
 # The block of ResNet-18 and -34: 3×3 convolution, batch norm, ReLU, 3×3 convolution, batch norm; then the shortcut is added, then ReLU. Where the block halves the size or changes the number of channels, $x$ doesn't fit $F(x)$, and
@@ -466,7 +497,8 @@ for name, skip in (("plain", 0.0), ("residual", 1.0)):
 torch.manual_seed(0)
 features, norm = torch.randn(8, 3, 5, 5, dtype=torch.float64), nn.BatchNorm2d(3).double()
 bias = torch.tensor([5.0, -70.0, 0.3], dtype=torch.float64)[:, None, None]
-print(f"largest change of batch norm's output when a bias is added before it: {(norm(features + bias) - norm(features)).abs().max():.0e}")
+print("largest change of batch norm's output when a bias is added before it: "
+      f"{(norm(features + bias) - norm(features)).abs().max():.0e}")
 
 # %% [markdown]
 # ### Exercise 4 · The residual block  *(medium, 15 minutes)*
@@ -482,10 +514,12 @@ print(f"largest change of batch norm's output when a bias is added before it: {(
 
 # %% solution="residual"
 class BasicBlock(nn.Module):
-    """The residual block of ResNet-18 and -34: (n, in_channels, h, w) → (n, channels, h/stride, w/stride).
+    """The residual block of ResNet-18 and -34:
+    (n, in_channels, h, w) → (n, channels, h/stride, w/stride).
 
-    3×3, batch norm, ReLU, 3×3, batch norm; the shortcut is added, then ReLU. Where the shape changes, the shortcut is a
-    1×1 convolution and batch norm. No convolution has a bias; the first 3×3 and the 1×1 take the stride.
+    3×3, batch norm, ReLU, 3×3, batch norm; the shortcut is added, then ReLU. Where the shape changes,
+    the shortcut is a 1×1 convolution and batch norm. No convolution has a bias; the first 3×3 and the
+    1×1 take the stride.
     """
 
     expansion = 1  # output channels per `channels`
@@ -494,11 +528,13 @@ class BasicBlock(nn.Module):
         super().__init__()
         ### BEGIN SOLUTION
         self.main = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels), nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != channels:
-            self.shortcut = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
         ### END SOLUTION
 
     def forward(self, x):
@@ -553,8 +589,8 @@ for layers in plain:
 class Bottleneck(nn.Module):
     """The residual block of ResNet-50: (n, in_channels, h, w) → (n, 4·channels, h/stride, w/stride).
 
-    1×1 to `channels`, 3×3 (which takes the stride), 1×1 to 4·channels, each followed by batch norm, the first two by ReLU as
-    well; the shortcut is added, then ReLU. The shortcut is as in BasicBlock.
+    1×1 to `channels`, 3×3 (which takes the stride), 1×1 to 4·channels, each followed by batch norm, the
+    first two by ReLU as well; the shortcut is added, then ReLU. The shortcut is as in BasicBlock.
     """
 
     expansion = 4
@@ -565,11 +601,13 @@ class Bottleneck(nn.Module):
         outputs = 4 * channels
         self.main = nn.Sequential(
             nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels), nn.ReLU(),
             nn.Conv2d(channels, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(in_channels, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
         ### END SOLUTION
 
     def forward(self, x):
@@ -579,10 +617,12 @@ class Bottleneck(nn.Module):
 
 
 class PreActivation(nn.Module):
-    """The block of He et al. (2016b), with the shapes of BasicBlock: batch norm and ReLU stand before each convolution.
+    """The block of He et al. (2016b), with the shapes of BasicBlock: batch norm and ReLU stand before
+    each convolution.
 
-    Batch norm, ReLU, 3×3 (which takes the stride), batch norm, ReLU, 3×3; the shortcut is added, and nothing follows. Where
-    the shape changes, the shortcut is a 1×1 convolution alone, of what comes out of the first batch norm and ReLU.
+    Batch norm, ReLU, 3×3 (which takes the stride), batch norm, ReLU, 3×3; the shortcut is added, and
+    nothing follows. Where the shape changes, the shortcut is a 1×1 convolution alone, of what comes
+    out of the first batch norm and ReLU.
     """
 
     expansion = 1
@@ -592,7 +632,8 @@ class PreActivation(nn.Module):
         ### BEGIN SOLUTION
         self.first = nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU())
         self.main = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels), nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False))
         self.shortcut = None
         if stride != 1 or in_channels != channels:
@@ -634,21 +675,24 @@ check("variants")
 
 # %% solution="resnet"
 class ResNet(nn.Module):
-    """Stem, stages of residual blocks, and a linear layer on the mean over all positions: images → logits (n, classes).
+    """Stem, stages of residual blocks, and a linear layer on the mean over all positions:
+    images → logits (n, classes).
 
-    block: a class as above. counts: the blocks of each stage; the first has `width` channels (times block.expansion), each
-    further one twice as many at half the size. Stem: 7×7 with stride 2, batch norm, ReLU, 3×3 max-pooling with stride 2; for
-    small_images 3×3 with stride 1, batch norm, ReLU. zero_init: the last batch norm of each BasicBlock or Bottleneck begins
-    with weight 0.
+    block: a class as above. counts: the blocks of each stage; the first has `width` channels (times
+    block.expansion), each further one twice as many at half the size. Stem: 7×7 with stride 2, batch
+    norm, ReLU, 3×3 max-pooling with stride 2; for small_images 3×3 with stride 1, batch norm, ReLU.
+    zero_init: the last batch norm of each BasicBlock or Bottleneck begins with weight 0.
     """
 
-    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64,
+                 small_images=False, zero_init=False):
         super().__init__()
         ### BEGIN SOLUTION
         kernel, stride = (3, 1) if small_images else (7, 2)
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, width, kernel, stride, padding=kernel // 2, bias=False),
-                                  nn.BatchNorm2d(width), nn.ReLU(),
-                                  nn.Identity() if small_images else nn.MaxPool2d(3, stride=2, padding=1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, width, kernel, stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Identity() if small_images else nn.MaxPool2d(3, stride=2, padding=1))
         stages, now = [], width
         for stage, count in enumerate(counts):
             for number in range(count):
@@ -670,7 +714,8 @@ class ResNet(nn.Module):
 def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
     """ResNet-`depth`, for a depth of 18, 34 or 50."""
     ### BEGIN SOLUTION
-    block, counts = {18: (BasicBlock, (2, 2, 2, 2)), 34: (BasicBlock, (3, 4, 6, 3)), 50: (Bottleneck, (3, 4, 6, 3))}[depth]
+    block, counts = {18: (BasicBlock, (2, 2, 2, 2)), 34: (BasicBlock, (3, 4, 6, 3)),
+                     50: (Bottleneck, (3, 4, 6, 3))}[depth]
     return ResNet(block, counts, classes, in_channels, width, small_images, zero_init)
     ### END SOLUTION
 
@@ -680,13 +725,17 @@ check("resnet")
 # %%
 for depth, published in ((18, 11_689_512), (34, 21_797_672), (50, 25_557_032)):
     net = on_paper(resnet, depth)
-    print(f"ResNet-{depth}: {parameters(net):,} parameters (torchvision: {published:,}), {sum(m for *_, m in costs(net, 224)):,} multiply-adds")
+    print(f"ResNet-{depth}: {parameters(net):,} parameters (torchvision: {published:,}), "
+          f"{sum(m for *_, m in costs(net, 224)):,} multiply-adds")
 
 torch.manual_seed(0)
-asleep, image = resnet(18, 10, width=8, small_images=True, zero_init=True).eval(), torch.randn(1, 3, 32, 32)
-within = [module for module in asleep.modules() if isinstance(module, BasicBlock) and sum(p.numel() for p in module.parameters()) == 2 * 9 * 8 * 8 + 4 * 8]
+asleep = resnet(18, 10, width=8, small_images=True, zero_init=True).eval()
+image = torch.randn(1, 3, 32, 32)
+within = [module for module in asleep.modules() if isinstance(module, BasicBlock)
+          and sum(p.numel() for p in module.parameters()) == 2 * 9 * 8 * 8 + 4 * 8]
 features = torch.rand(1, 8, 6, 6)
-print(f"with zero_init a block of the first stage changes its (positive) input by {(within[0].eval()(features) - features).abs().max():.0e}")
+print("with zero_init a block of the first stage changes its (positive) input by "
+      f"{(within[0].eval()(features) - features).abs().max():.0e}")
 
 # %% [markdown]
 # ## 4 · Rebuilt means equal
@@ -696,11 +745,15 @@ print(f"with zero_init a block of the first stage changes its (positive) input b
 
 # %% tags=["demo"]
 def copy_weights(mine, theirs):
-    """Give `mine` the parameters of `theirs` in order. Raises ValueError when their shapes differ anywhere."""
+    """Give `mine` the parameters of `theirs` in order.
+
+    Raises ValueError when their shapes differ anywhere.
+    """
     pairs = list(zip(mine.parameters(), theirs.parameters(), strict=True))
     for number, (one, other) in enumerate(pairs):
         if one.shape != other.shape:
-            raise ValueError(f"parameter {number} has the shape {tuple(one.shape)} here and {tuple(other.shape)} there")
+            raise ValueError(f"parameter {number} has the shape {tuple(one.shape)} here "
+                             f"and {tuple(other.shape)} there")
         with torch.no_grad():
             one.copy_(other)
 
@@ -709,12 +762,16 @@ torch.manual_seed(0)
 images = torch.randn(4, 3, 64, 64)
 for name, make_mine, make_theirs in (
         ("VGG-11", lambda: vgg(11, dropout=0.0), lambda: torchvision.models.vgg11(dropout=0.0)),
-        ("ResNet-18", lambda: resnet(18), torchvision.models.resnet18), ("ResNet-50", lambda: resnet(50), torchvision.models.resnet50)):
+        ("ResNet-18", lambda: resnet(18), torchvision.models.resnet18),
+        ("ResNet-50", lambda: resnet(50), torchvision.models.resnet50)):
     mine, theirs = make_mine(), make_theirs()
     copy_weights(mine, theirs)
     with torch.no_grad():
-        apart = {mode: (mine.train(mode == "train")(images) - theirs.train(mode == "train")(images)).abs().max().item() for mode in ("train", "eval")}
-    print(f"{name:>9}: largest difference of a logit {apart['train']:.0e} in train mode, {apart['eval']:.0e} in eval mode")
+        apart = {mode: (mine.train(mode == "train")(images)
+                        - theirs.train(mode == "train")(images)).abs().max().item()
+                 for mode in ("train", "eval")}
+    print(f"{name:>9}: largest difference of a logit {apart['train']:.0e} in train mode, "
+          f"{apart['eval']:.0e} in eval mode")
 
 # %% [markdown]
 # And the book's block? *Dive into Deep Learning* has `d2l.Residual`. Its identity version agrees with yours as soon as its convolutions' biases are out of the way (loading the book's package takes a few seconds):
@@ -728,12 +785,14 @@ images = torch.randn(4, 8, 10, 10, dtype=torch.float64)
 book.double()(images)      # its layers are lazy: the first call makes them
 for conv in (book.conv1, book.conv2):
     nn.init.zeros_(conv.bias)
-weights = [book.conv1.weight, book.bn1.weight, book.bn1.bias, book.conv2.weight, book.bn2.weight, book.bn2.bias]
+weights = [book.conv1.weight, book.bn1.weight, book.bn1.bias,
+           book.conv2.weight, book.bn2.weight, book.bn2.bias]
 with torch.no_grad():
     for one, other in zip(mine.parameters(), weights, strict=True):
         one.copy_(other)
     print(f"identity block, largest difference: {(mine(images) - book(images)).abs().max():.0e}")
-print("the book's block with a 1×1 shortcut:", [name for name, _ in d2l.Residual(16, use_1x1conv=True, strides=2).named_children()])
+print("the book's block with a 1×1 shortcut:",
+      [name for name, _ in d2l.Residual(16, use_1x1conv=True, strides=2).named_children()])
 
 # %% [markdown]
 # Its version with a 1×1 convolution can't be made equal, whatever weights you copy. Why not? Compare the list above with the parts of your own block. That is half of the question in section 7.
@@ -744,7 +803,7 @@ print("the book's block with a 1×1 shortcut:", [name for name, _ in d2l.Residua
 # **summed**; and the whole stands inside `DataParallel`. What does each do?
 #
 # * It also normalises, flips and crops. We take these out first, so that each can be measured by itself.
-* *The sum.* The gradient of a sum over $B$ images is $B$ times that of the mean. Let $g$ be the gradient of the mean, $\eta$ the rate, $\lambda$ the decay. SGD with the sum moves $w$ by $-\eta(Bg + \lambda w) = -B\eta\,(g + \tfrac{\lambda}{B} w)$. That is SGD on the *mean* with the rate $B\eta$ and the decay $\lambda/B$.
+# * *The sum.* The gradient of a sum over $B$ images is $B$ times that of the mean. Let $g$ be the gradient of the mean, $\eta$ the rate, $\lambda$ the decay. SGD with the sum moves $w$ by $-\eta(Bg + \lambda w) = -B\eta\,(g + \tfrac{\lambda}{B} w)$. That is SGD on the *mean* with the rate $B\eta$ and the decay $\lambda/B$.
 #   With $B = 32$: a rate of 0.0064, and a decay of 1.6·10⁻⁵, which is next to none. And both change whenever the batch does.
 # * *The schedule.* From beginning to end the rate falls to $0.9^4 = 0.66$ of itself: hardly a schedule at all.
 # * *`DataParallel`* splits each batch over the GPUs. With one GPU, or none, it changes nothing; with several, each computes batch norm over its own part.
@@ -787,10 +846,11 @@ print(f"sum at (2e-4, 5e-4) against mean at (6.4e-3, 1.6e-5): largest difference
 
 # %% solution="augmentation"
 def crop_and_flip(images, top, left, flip, padding=4):
-    """A window of each image, of the image's own size, after `padding` zeros were put around it; then mirrored, or not.
+    """A window of each image, of the image's own size, after `padding` zeros were put around it; then
+    mirrored, or not.
 
-    images (n, c, h, w). top, left (n,) in 0 … 2·padding: the window's upper left corner in the padded image. flip (n,) bool:
-    which windows are mirrored left to right. Returns (n, c, h, w).
+    images (n, c, h, w). top, left (n,) in 0 … 2·padding: the window's upper left corner in the padded
+    image. flip (n,) bool: which windows are mirrored left to right. Returns (n, c, h, w).
     """
     ### BEGIN SOLUTION
     n, channels, height, width = images.shape
@@ -806,11 +866,12 @@ def crop_and_flip(images, top, left, flip, padding=4):
 def cutout(images, y, x, size):
     """The images with a square of size×size pixels set to 0 in each (DeVries & Taylor 2017).
 
-    images (n, c, h, w). y, x (n,): the rows y − size/2 … y + size/2 − 1 and such columns are meant, where they lie in the
-    image. size: an even int. Returns (n, c, h, w) and leaves `images` as they are.
+    images (n, c, h, w). y, x (n,): the rows y − size/2 … y + size/2 − 1 and such columns are meant,
+    where they lie in the image. size: an even int. Returns (n, c, h, w) and leaves `images` as they are.
     """
     ### BEGIN SOLUTION
-    inside = lambda centre, length: (torch.arange(length, device=images.device) - centre[:, None] + size // 2)
+    inside = lambda centre, length: (
+        torch.arange(length, device=images.device) - centre[:, None] + size // 2)
     rows, columns = inside(y, images.shape[2]), inside(x, images.shape[3])
     within = lambda offset: (offset >= 0) & (offset < size)
     hole = within(rows)[:, None, :, None] & within(columns)[:, None, None, :]
@@ -826,7 +887,8 @@ eight = load_images("cifar10", "test", limit=8, fallback="fashion_mnist").images
 top, left, flip = classify.random_crops(8, 4)
 height, width = eight.shape[2:]
 moved = crop_and_flip(eight, top, left, flip)
-rows = {"as they are": eight, "cropped and flipped": moved, "and cut out": cutout(moved, *torch.randint(height, (2, 8)), 8)}
+rows = {"as they are": eight, "cropped and flipped": moved,
+        "and cut out": cutout(moved, *torch.randint(height, (2, 8)), 8)}
 figure, panels = plt.subplots(3, 8, figsize=(9, 3.6))
 for (title, pictures), row in zip(rows.items(), panels):
     row[0].set_title(title)
@@ -855,8 +917,8 @@ plt.show()
 
 # %% solution="recipe"
 def smoothed_cross_entropy(logits, labels, smoothing=0.1):
-    """The mean over the batch of −Σ_k t_k log softmax(logits)_k, where t is one-hot, mixed with the uniform distribution:
-    1 − smoothing of the former, smoothing of the latter.
+    """The mean over the batch of −Σ_k t_k log softmax(logits)_k, where t is one-hot, mixed with the
+    uniform distribution: 1 − smoothing of the former, smoothing of the latter.
 
     logits (n, K), labels (n,) int64. Returns a scalar tensor.
     """
@@ -868,8 +930,9 @@ def smoothed_cross_entropy(logits, labels, smoothing=0.1):
 
 
 def learning_rate(step, steps, peak, warmup):
-    """The rate of step 0 … steps − 1: up in a line to `peak` over the first `warmup` steps, (step + 1)/warmup of it at each;
-    from step `warmup` on half a cosine, which begins at the peak and would reach 0 at step `steps`. A float.
+    """The rate of step 0 … steps − 1: up in a line to `peak` over the first `warmup` steps,
+    (step + 1)/warmup of it at each; from step `warmup` on half a cosine, which begins at the peak and
+    would reach 0 at step `steps`. A float.
     """
     ### BEGIN SOLUTION
     if step < warmup:
@@ -879,8 +942,9 @@ def learning_rate(step, steps, peak, warmup):
 
 
 def parameter_groups(net, weight_decay):
-    """The net's parameters for an optimiser, in two groups: weights of convolutions and linear layers decay; biases and batch
-    norm's parameters don't. Returns a list of dicts with "params" and "weight_decay".
+    """The net's parameters for an optimiser, in two groups: weights of convolutions and linear layers
+    decay; biases and batch norm's parameters don't. Returns a list of dicts with "params" and
+    "weight_decay".
     """
     ### BEGIN SOLUTION
     weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
@@ -890,8 +954,8 @@ def parameter_groups(net, weight_decay):
 
 
 def update_average(average, net, decay):
-    """Move the net `average` towards `net`, in place: each parameter to decay·average + (1 − decay)·net. Buffers, which are
-    averages already (or counts), are copied.
+    """Move the net `average` towards `net`, in place: each parameter to decay·average + (1 − decay)·net.
+    Buffers, which are averages already (or counts), are copied.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -903,8 +967,8 @@ def update_average(average, net, decay):
 
 
 def predict(net, images):
-    """The mean of the net's logits for the images and for their mirror images, (n, classes), in eval mode and without
-    gradients. The net is left in the mode it was in.
+    """The mean of the net's logits for the images and for their mirror images, (n, classes), in eval
+    mode and without gradients. The net is left in the mode it was in.
     """
     ### BEGIN SOLUTION
     training = net.training
@@ -920,8 +984,10 @@ check("recipe")
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 2.4))
-axes.plot([learning_rate(step, 600, 0.05, 75) for step in range(600)], color=BLUE, label="warm-up and cosine")
-axes.plot([0.0064 * 0.9 ** (step // 120) for step in range(600)], color=ORANGE, linestyle="--", label="the book's, as a rate on the mean")
+axes.plot([learning_rate(step, 600, 0.05, 75) for step in range(600)],
+          color=BLUE, label="warm-up and cosine")
+axes.plot([0.0064 * 0.9 ** (step // 120) for step in range(600)],
+          color=ORANGE, linestyle="--", label="the book's, as a rate on the mean")
 axes.set(xlabel="step", ylabel="rate")
 axes.legend()
 plt.show()
@@ -929,7 +995,8 @@ gap = torch.linspace(0, 12, 1_201, dtype=torch.float64)
 logits = torch.cat([gap[:, None], torch.zeros(1_201, 9, dtype=torch.float64)], dim=1)
 zero = torch.zeros(1, dtype=torch.long)
 best = gap[torch.stack([smoothed_cross_entropy(row[None], zero, 0.1) for row in logits]).argmin()]
-print(f"ε = 0.1, ten classes: the loss is lowest where the right logit is {best:.2f} above the others; by hand, log(0.91/0.01) = {math.log(91):.2f}")
+print(f"ε = 0.1, ten classes: the loss is lowest where the right logit is {best:.2f} "
+      f"above the others; by hand, log(0.91/0.01) = {math.log(91):.2f}")
 print("(where the derivative is 0, the softmax equals the targets: 0.91 and nine times 0.01)")
 
 # %% [markdown]
@@ -938,7 +1005,8 @@ print("(where the derivative is 0, the softmax equals the targets: 0.91 and nine
 # One rung at a time, each with all that came before. `course_lib/ladder.py` holds the changes (a page, worth reading) and puts *your* pieces together. Bet first: give each change a number, the percentage points you expect from it.
 
 # %%
-my_bets = {"mean of the losses, rate 0.05": 0, "warm-up and cosine": 0, "normalised images": 0, "flips": 0, "crops": 0, "cutout": 0,
+my_bets = {"mean of the losses, rate 0.05": 0, "warm-up and cosine": 0, "normalised images": 0,
+           "flips": 0, "crops": 0, "cutout": 0,
            "no decay of norms and biases": 0, "label smoothing 0.1": 0}
 
 # %% tags=["train"]
@@ -953,13 +1021,15 @@ climbed = {}
 for seed, (name, recipe) in tqdm([*product(range(seeds), ladder.rungs().items())], unit="run"):
     torch.manual_seed(seed)
     net = ResNet(BasicBlock, (1, 1, 1), 10, small["train"].images.shape[1], 16, small_images=True)
-    climbed.setdefault(name, []).append(ladder.climb(recipe, globals(), net, small["train"], small["test"], ladder_steps, seed))
+    climbed.setdefault(name, []).append(
+        ladder.climb(recipe, globals(), net, small["train"], small["test"], ladder_steps, seed))
 
 figure, axes = plt.subplots(figsize=(8, 3.6))
 for place, (name, runs) in enumerate(climbed.items()):
     axes.plot([run["net"] for run in runs], [place] * len(runs), "o", color=BLUE)
     axes.plot(sum(run["net"] for run in runs) / len(runs), place, "|", color=BLACK, markersize=16)
-axes.set(yticks=range(len(climbed)), yticklabels=list(climbed), xlabel="share of test images classified right (points: seeds; bars: means)")
+axes.set(yticks=range(len(climbed)), yticklabels=list(climbed),
+         xlabel="share of test images classified right (points: seeds; bars: means)")
 axes.invert_yaxis()
 plt.show()
 means = {name: 100 * sum(run["net"] for run in runs) / len(runs) for name, runs in climbed.items()}
@@ -999,10 +1069,15 @@ print("You predicted the greatest gain from:", my_predictions["most"])
 import time
 
 
-def images_per_second(layout, mixed, steps=scale.pick(smoke=3, cpu=12, gpu=100), batch=scale.pick(smoke=32, gpu=512)):
-    """Training speed of a ResNet on random 32×32 images; the first steps, in which things are set up, don't count."""
-    net = ResNet(BasicBlock, (2, 2, 2), 10, 3, scale.pick(smoke=16, gpu=64), small_images=True).to(scale.device, memory_format=layout)
-    x, y = torch.rand(batch, 3, 32, 32, device=scale.device).to(memory_format=layout), torch.randint(10, (batch,), device=scale.device)
+def images_per_second(layout, mixed, steps=scale.pick(smoke=3, cpu=12, gpu=100),
+                      batch=scale.pick(smoke=32, gpu=512)):
+    """Training speed of a ResNet on random 32×32 images; the first steps, in which things are set up,
+    don't count.
+    """
+    net = ResNet(BasicBlock, (2, 2, 2), 10, 3, scale.pick(smoke=16, gpu=64), small_images=True)
+    net = net.to(scale.device, memory_format=layout)
+    x = torch.rand(batch, 3, 32, 32, device=scale.device).to(memory_format=layout)
+    y = torch.randint(10, (batch,), device=scale.device)
     for step in range(steps + 2):
         if step == 2:
             begun = time.perf_counter()
@@ -1014,8 +1089,10 @@ def images_per_second(layout, mixed, steps=scale.pick(smoke=3, cpu=12, gpu=100),
     return steps * batch / (time.perf_counter() - begun)
 
 
-for name, layout in (("channels first", torch.contiguous_format), ("channels last", torch.channels_last)):
-    print(f"{name:>14}: {images_per_second(layout, False):8,.0f} images a second in float32, {images_per_second(layout, True):8,.0f} in mixed precision")
+for name, layout in (("channels first", torch.contiguous_format),
+                     ("channels last", torch.channels_last)):
+    print(f"{name:>14}: {images_per_second(layout, False):8,.0f} images a second in float32, "
+          f"{images_per_second(layout, True):8,.0f} in mixed precision")
 
 # %% [markdown]
 # Mixed precision pays where the processor has units for it, as GPUs do; without them it can even cost. `classify.train_classifier` always lays images out channels last, and computes in mixed precision if told to.
@@ -1047,15 +1124,19 @@ for name, layout in (("channels first", torch.contiguous_format), ("channels las
 
 # %% solution="training"
 def train_mine(images, labels, classes, budget, after_step=None):
-    """A ResNet of yours, trained by a recipe of yours that looks at `budget` images at most, each as often as it comes.
+    """A ResNet of yours, trained by a recipe of yours that looks at `budget` images at most, each as
+    often as it comes.
 
-    images (n, c, h, w) in [0, 1] and labels (n,), on one device. after_step(step, loss): called after each step.
-    Returns the net, on that device, which takes images in [0, 1] to logits (n, classes).
+    images (n, c, h, w) in [0, 1] and labels (n,), on one device. after_step(step, loss): called after
+    each step. Returns the net, on that device, which takes images in [0, 1] to logits (n, classes).
     """
     ### BEGIN SOLUTION
-    # With one or two looks at each image nothing is overfitted: there augmentation only costs (section 5).
-    counts, width, batch, peak, padding = scale.pick(smoke=((1, 1, 1), 16, 32, 0.1, None), gpu=((2, 2, 2, 2), 64, 512, 0.4, 4))
-    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, counts, classes, images.shape[1], width, small_images=True))
+    # With one or two looks at each image nothing is overfitted: there augmentation only costs
+    # (section 5).
+    counts, width, batch, peak, padding = scale.pick(
+        smoke=((1, 1, 1), 16, 32, 0.1, None), gpu=((2, 2, 2, 2), 64, 512, 0.4, 4))
+    net = nn.Sequential(classify.Normalise(images),
+                        ResNet(BasicBlock, counts, classes, images.shape[1], width, small_images=True))
     net = net.to(images.device)
     average, steps = copy.deepcopy(net), budget // batch
     optimizer = torch.optim.SGD(parameter_groups(net, 5e-4), peak, momentum=0.9, nesterov=True)
@@ -1070,8 +1151,8 @@ def train_mine(images, labels, classes, budget, after_step=None):
             after_step(step, loss)
 
     classify.train_classifier(net, images, labels, smoothed_cross_entropy, optimizer, steps, batch,
-                              lambda step: learning_rate(step, steps, peak, steps // 8), augment if padding else None, end_of_step,
-                              mixed=scale is Scale.GPU)
+                              lambda step: learning_rate(step, steps, peak, steps // 8),
+                              augment if padding else None, end_of_step, mixed=scale is Scale.GPU)
     return average
     ### END SOLUTION
 
@@ -1084,9 +1165,10 @@ else:
 budget = scale.pick(smoke=9_600, cpu=38_400, gpu=1_000_000)
 torch.manual_seed(0)
 with Board(f"Your recipe on {mine['train'].name}", curves=("loss",), panels=0) as board:
-    my_net = train_mine(mine["train"].images.to(scale.device), mine["train"].labels.to(scale.device), 10, budget,
-                        lambda step, loss: board.log(step, loss=loss))
-answers = torch.cat([predict(my_net, part.to(scale.device)) for part in mine["test"].images.split(500)]).cpu()
+    my_net = train_mine(mine["train"].images.to(scale.device), mine["train"].labels.to(scale.device),
+                        10, budget, lambda step, loss: board.log(step, loss=loss))
+answers = torch.cat([predict(my_net, part.to(scale.device))
+                     for part in mine["test"].images.split(500)]).cpu()
 print(f"right: {classify.accuracy(my_net.cpu(), mine['test'].images, mine['test'].labels):.3f}, "
       f"with test-time flips {(answers.argmax(1) == mine['test'].labels).double().mean():.3f}")
 
@@ -1123,18 +1205,22 @@ print("".join(path.read_text().splitlines(keepends=True)[:4]))
 # %% tags=["train"]
 from course_lib import broken
 
-runs = broken.classifiers(stack_of, BasicBlock, small["train"], small["test"], scale.pick(smoke=40, cpu=300), lambda letters: tqdm(letters, unit="run"))
+runs = broken.classifiers(stack_of, BasicBlock, small["train"], small["test"],
+                          scale.pick(smoke=40, cpu=300), lambda letters: tqdm(letters, unit="run"))
 figure, panels = plt.subplots(1, 2, figsize=(10, 3.2))
 for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION, BLACK)):
     line = "--" if name == "E" else "-"
     panels[0].plot(smooth(run.losses), line, color=colour, label=name)
-    panels[1].plot([10 * (number + 1) for number in range(len(run.right))], run.right, line, color=colour, marker="o", markersize=4, label=name)
+    panels[1].plot([10 * (number + 1) for number in range(len(run.right))], run.right, line,
+                   color=colour, marker="o", markersize=4, label=name)
 panels[0].set(xlabel="step", ylabel="training loss", title="loss")
-panels[1].set(xlabel="percent of the steps", ylabel="share right", title="test images, class by class", ylim=(0, 1))
+panels[1].set(xlabel="percent of the steps", ylabel="share right", title="test images, class by class",
+              ylim=(0, 1))
 panels[1].legend(ncols=5, loc="upper left")
 plt.show()
 for name, run in runs.items():
-    print(f"{name}: loss at the end {sum(run.losses[-20:]) / 20:.2f}; right in the order of the classes {run.right[-1]:.3f}, in random order {run.shuffled:.3f}")
+    print(f"{name}: loss at the end {sum(run.losses[-20:]) / 20:.2f}; "
+          f"right in the order of the classes {run.right[-1]:.3f}, in random order {run.shuffled:.3f}")
 
 # %% [markdown]
 # <details><summary>The answer</summary>
