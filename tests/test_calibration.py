@@ -54,7 +54,7 @@ def test_a_key_changes_with_the_code_and_not_with_words_or_bounds():
 
 def test_an_interrupted_calibration_goes_on_and_stale_runs_are_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate.answers, "SOLUTIONS", tmp_path)
-    (tmp_path / "gan_math").mkdir()
+    (tmp_path / TRAINING[0].lesson).mkdir()
     monkeypatch.setattr(calibrate, "candidates", lambda check: {calibrate.REFERENCE: None})
     monkeypatch.setattr(calibrate, "key", lambda check, scale, answer=None: state["key"])
     made = []
