@@ -4,7 +4,7 @@ help:
 	@echo "make lab     set everything up, then open JupyterLab on the lessons"
 	@echo "             LAB_ARGS='--no-browser --port=9999' is passed on to JupyterLab"
 # BEGIN STAFF
-	@echo "make test    set everything up, then run all tests (a few minutes)"
+	@echo "make test    set everything up, then run all tests (about 20 minutes)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
 # END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"

@@ -1035,6 +1035,10 @@ means = {name: 100 * sum(run["net"] for run in runs) / len(runs) for name, runs 
 print(f"{'':36}  worth   your bet   (percentage points)")
 for before, name in zip(means, list(means)[1:]):
     print(f"{name:>36}   {means[name] - means[before]:+5.1f}   {my_bets.get(name, 0):+8.1f}")
+last = climbed["label smoothing 0.1"]
+mean_of = lambda key: 100 * sum(run[key] for run in last) / len(last)
+print(f"On the last rung, the average of the weights is worth {mean_of('average') - mean_of('net'):+.1f}, "
+      f"and test-time flips on top of it {mean_of('flips') - mean_of('average'):+.1f}.")
 print("You predicted the greatest gain from:", my_predictions["most"])
 
 # %% [markdown]
@@ -1247,7 +1251,7 @@ for name, run in runs.items():
 # The book's shortcut is a 1×1 convolution without batch norm after it. In train mode batch norm divides by the standard deviation of the present batch and subtracts its mean; a convolution applies one and the same linear map to every batch. Fixed weights can imitate batch norm for one batch, or in eval mode where the statistics are fixed, but not for all batches.
 #
 # First I would count parameters and copy torchvision's weights into the net: if the logits agree, the architecture is right, including the stem (with the large stem a 32×32 image is down to 8×8 before the first block). Second I would look at loss and rate: is the loss a sum or a mean, and what is the rate on the mean? In section 5
-# the sum at 2e-4 equalled the mean at 6.4e-3 with almost no decay, and the rung that changed it was worth the most. Third I would repeat the run with two more seeds and compare training with test accuracy: in section 6 two of four faults were invisible in the training curve. If the training loss is high, more steps or a better schedule come first;
+# the sum at 2e-4 equalled the mean at 6.4e-3 with almost no decay, and the schedule, which brings the rate down to 0, was worth the most of all rungs. Third I would repeat the run with two more seeds and compare training with test accuracy: in section 6 two of four faults were invisible in the training curve. If the training loss is high, more steps or a better schedule come first;
 # if it is low and the test isn't, augmentation, smoothing and decay do. With three looks at each image the augmentations cost accuracy.
 # ### END SOLUTION
 
