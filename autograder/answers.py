@@ -29,15 +29,15 @@ SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 class Answer:
     """A submission to try: `make_namespace()` runs it afresh. `replaces` is the name it defines differently.
 
-    hint: a part of the sentence a wrong answer must be met with; None for a right one. trains: whether the training
-    checks are calibrated with it too, to learn whether they would see it.
+    hint: a part of the sentence a wrong answer must be met with; None for a right one. trains: the label under which training
+    checks are calibrated with it too, to learn whether they would see it, or pass it; None where they aren't.
     """
 
     lesson: str
     check: str
     label: str
     hint: str | None
-    trains: bool
+    trains: str | None
     statements: tuple
 
     def own_statements(self):
@@ -106,7 +106,7 @@ def _answers(lesson, file, decorator):
         node.decorator_list.remove(mark)
         check, = (ast.literal_eval(argument) for argument in mark.args)
         options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in mark.keywords}
-        marked.append((check, options.get("hint"), options.get("trains", False), node))
+        marked.append((check, options.get("hint"), options.get("trains"), node))
     return [Answer(lesson, check, f"{file}:{node.lineno} {node.name}", hint, trains, (*shared, node))
             for check, hint, trains, node in marked]
 

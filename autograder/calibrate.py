@@ -1,4 +1,4 @@
-"""Measures what a training check sees: its figures over many seeds, for the reference and for wrong answers.
+"""Measures what a training check sees: its figures over many seeds, for the reference, other right answers and wrong ones.
 
 A bound on training comes from these distributions. Each run is a line of
 `solutions/<lesson>/calibration/<check>.<scale>.jsonl`, with a key that changes when anything it depends on does: the
@@ -40,13 +40,19 @@ class _TrainingOnly(Student):
 
 
 def candidates(check):
-    """The answers whose training is measured, by label: the reference (None), then wrong answers.
+    """The answers whose training is measured, by label: the reference (None), other right answers, then wrong ones.
 
     Of those, the ones to this check and to the checks it needs that are marked `trains="label"`.
     """
     wanted = (check.name, *check.needs)
-    return {REFERENCE: None} | {answer.trains: answer for answer in answers.wrong_answers(check.lesson)
+    return {REFERENCE: None} | {answer.trains: answer
+                                for answer in (*answers.alternative_answers(check.lesson), *answers.wrong_answers(check.lesson))
                                 if answer.trains and answer.check in wanted}
+
+
+def right_labels(check):
+    """The labels of those candidates that ought to pass."""
+    return [label for label, answer in candidates(check).items() if answer is None or answer.hint is None]
 
 
 def run_one(check, label, seed, scale):
@@ -97,7 +103,7 @@ class Runs:
                    for name, bound in self.check.bounds.items())
 
     def summary(self):
-        """{label: (runs, runs that pass, {figure: (least, median, greatest)}, median seconds)}."""
+        """{label: (runs, runs that pass, {figure: (least, median, greatest)}, median seconds)}, the right answers' first."""
         by_answer = defaultdict(list)
         for run in self.runs:
             by_answer[run["answer"]].append(run)
@@ -172,12 +178,12 @@ HEAD = """# What the training checks see
 
 Made by `autograder calibrate` from the records in `solutions/<lesson>/calibration/`; do not edit.
 
-A check that trains judges by figures that differ from seed to seed. Each was measured with the reference solution and with
-wrong answers whose *training steps* are wrong, over many seeds, on one thread; the bounds stand between. In grading and in
-the notebook these wrong answers don't get as far as the training, since an exact check of the step fails first. The tables
-show what the training alone would see, and what it would not: that is why it earns a part of the points only. One mistake needs no
-run: fakes that aren't detached in the discriminator's step put gradients into the generator which its own step then clears, so that
-training is the reference's bit for bit.
+A check that trains judges by figures that differ from seed to seed. Each was measured with the reference solution, with right
+answers that train in another way (named after it), and with wrong answers whose *training steps* are wrong, over many seeds, on one
+thread; the bounds stand between. In grading and in the notebook most of these wrong answers don't get as far as the training, since an
+exact check of the step fails first. The tables show what the training alone would see, and what it would not: that is why it earns a
+part of the points only. One mistake needs no run: fakes that aren't detached in the discriminator's step put gradients into the
+generator which its own step then clears, so that training is the reference's bit for bit.
 
 Least / median / greatest over the seeds; seconds of one processor core, median.
 """
@@ -204,7 +210,8 @@ def _table(runs):
     for label, (count, passing, figures, seconds) in summary.items():
         cells = [" / ".join(f"{value:.3g}" for value in figures[name]) for name in runs.check.bounds]
         rows.append(f"| {label} | {count} | {passing} | {' | '.join(cells)} | {seconds:.1f} |\n")
-    unseen = [label for label, (count, passing, *_) in summary.items() if label != REFERENCE and passing]
+    right = right_labels(runs.check)
+    unseen = [label for label, (count, passing, *_) in summary.items() if label not in right and passing]
     rows.append(f"\nWhat these figures can't tell from right work: {'; '.join(unseen)}.\n" if unseen else
                 "\nThese figures tell every one of them from right work.\n")
     return "".join(rows)

@@ -215,7 +215,7 @@ def run_gate(arguments, course):
 
 def add_calibrate(commands):
     parser = _parser(commands, "calibrate", "measure a training check over many seeds", """\
-Trains over many seeds with the reference and with the wrong answers marked trains="…", keeps each run's figures in
+Trains over many seeds with the reference and with the answers marked trains="…", keeps each run's figures in
 solutions/<lesson>/calibration/, and writes docs/calibration.md. Goes on where it was stopped; runs whose check, answer or nets
 have changed are made again. Bounds stand in course_lib/checks/<lesson>.py; changing one needs no new run.""", """\
 examples:
@@ -225,7 +225,7 @@ examples:
     parser.add_argument("lesson", metavar="LESSON")
     parser.add_argument("check", metavar="CHECK")
     parser.add_argument("--seeds", type=int, default=50, help="runs of the reference (default: 50)")
-    parser.add_argument("--wrong-seeds", type=int, default=20, help="runs of each wrong answer (default: 20)")
+    parser.add_argument("--wrong-seeds", type=int, default=20, help="runs of each other answer (default: 20)")
     _add_scale(parser, "cpu")
 
 

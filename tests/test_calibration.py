@@ -22,10 +22,11 @@ def test_the_record_is_of_the_code_as_it_is(check, scale):
 
 
 @each
-def test_the_reference_never_fails_and_the_bounds_tell_something(check, scale):
+def test_no_right_answer_fails_and_the_bounds_tell_something(check, scale):
     summary = calibrate.Runs(check, scale).summary()
-    count, passing, *_ = summary.pop(calibrate.REFERENCE)
-    assert count >= 50 and passing == count
+    for label in calibrate.right_labels(check):
+        count, passing, *_ = summary.pop(label)
+        assert count >= (50 if label == calibrate.REFERENCE else 20) and passing == count, label
     assert any(passing == 0 for _, passing, *_ in summary.values())
 
 

@@ -274,7 +274,8 @@ def test_labels_brought_along_in_the_images_order_are_worth_nothing():
     class Knows(nn.Module):
         def __init__(self, classes):
             super().__init__()
-            self.answers = iter(F.one_hot(classes[known["test"]], 10).float().split(500))
+            asked = torch.cat([known["test"], known["test"][:100]])  # the check asks about a hundred more, halves put together
+            self.answers = iter(F.one_hot(classes[asked], 10).float().split(500))
 
         def forward(self, images):
             return next(self.answers) - 1

@@ -1320,7 +1320,7 @@ def train_mine(images, labels, classes, budget, after_step=None):
     return net
 
 
-@wrong("training", hint="Its parts are right, so look at how `train_mine` puts them together", trains="a linear classifier")
+@wrong("training", hint="that is a linear classifier", trains="a linear classifier")
 def train_mine(images, labels, classes, budget, after_step=None):
     net = nn.Sequential(classify.Normalise(images), nn.Flatten(), nn.Linear(images[0].numel(), classes)).to(images.device)
     optimizer = torch.optim.SGD(net.parameters(), 0.005, momentum=0.9)
