@@ -20,6 +20,7 @@ import torch
 from course_lib import expect
 from course_lib.check import judge
 from course_lib.draw import Draw
+from course_lib.scale import at_scale
 from course_lib.student import Student
 from course_lib.worker import Worker
 
@@ -61,8 +62,10 @@ def run_one(check, label, seed, scale):
     One thread, as in grading; seconds are the processor's, so that other programs on the machine don't count.
     """
     torch.set_num_threads(1)
-    answer, reference = candidates(check)[label], answers.reference_namespace(check.lesson)
-    student = _TrainingOnly(reference, answer.make_namespace() if answer else reference)
+    answer = candidates(check)[label]
+    with at_scale(scale):
+        reference = answers.reference_namespace(check.lesson)
+        student = _TrainingOnly(reference, answer.make_namespace() if answer else reference)
     draw = Draw(f"calibration/{check.lesson}/{check.name}/{seed}".encode(), scale, secret=True)
     start = time.process_time()
     verdict = judge(check, student, Student(Worker(reference).handle), draw)

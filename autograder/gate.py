@@ -13,7 +13,7 @@ import nbformat
 
 from course_lib.check import checks_of, judge, judge_locally
 from course_lib.draw import Draw
-from course_lib.scale import Scale
+from course_lib.scale import Scale, at_scale
 from course_lib.student import Student, local_student
 from course_lib.verdict import FAILED, PASSED
 from course_lib.worker import Worker
@@ -70,7 +70,8 @@ def trials(lesson):
 
 def judge_in_notebook(lesson, trial, scale):
     """The verdict that the notebook's `check` would give."""
-    return judge_locally(lesson, trial.check, trial.make_namespace(), scale=scale)
+    with at_scale(scale):
+        return judge_locally(lesson, trial.check, trial.make_namespace(), scale=scale)
 
 
 def judge_in_grading(lesson, trial, scale, sandbox=None):
@@ -79,9 +80,10 @@ def judge_in_grading(lesson, trial, scale, sandbox=None):
         return _judge_in_sandbox(lesson, trial, scale, sandbox)
     check, secret = checks_of(lesson)[trial.check], os.urandom(32)
     make_draw = lambda: Draw(secret, scale, secret=True)
-    reference = Student(Worker(answers.reference_namespace(lesson)).handle)
-    return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
-                 lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
+    with at_scale(scale):
+        reference = Student(Worker(answers.reference_namespace(lesson)).handle)
+        return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
+                     lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
 
 
 def _judge_in_sandbox(lesson, trial, scale, sandbox):

@@ -1,5 +1,6 @@
 """How large the training is: a smoke test in CI, an honest size on a CPU, or the full size on a GPU."""
 
+import contextlib
 import os
 from enum import Enum
 
@@ -43,3 +44,16 @@ def current_scale():
     except ValueError:
         known = ", ".join(scale.value for scale in Scale)
         raise ValueError(f"COURSE_SCALE is {wanted!r}; it can be one of {known}") from None
+
+
+@contextlib.contextmanager
+def at_scale(scale):
+    """Within it `scale` is the current one, so that a lesson's setup cell run here takes its sizes."""
+    before = os.environ.get("COURSE_SCALE")
+    os.environ["COURSE_SCALE"] = scale.value
+    try:
+        yield
+    finally:
+        os.environ.pop("COURSE_SCALE")
+        if before is not None:
+            os.environ["COURSE_SCALE"] = before

@@ -1,12 +1,14 @@
 """Draws: the same for ever, of the right distribution, and none like another."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from course_lib.draw import Draw, public_draw
-from course_lib.scale import Scale, current_scale
+from course_lib.scale import Scale, at_scale, current_scale
 
 
 def test_the_bits_are_pinned():
@@ -47,3 +49,12 @@ def test_scale_from_the_environment(monkeypatch):
     assert Scale.GPU.pick(smoke=1, cpu=2) == 2 and Scale.SMOKE.pick(smoke=1, cpu=2) == 1
     with pytest.raises(ValueError, match="smoke"):
         Scale.SMOKE.pick(cpu=2)
+
+
+def test_a_scale_is_the_current_one_for_a_while(monkeypatch):
+    for before in ("gpu", None):
+        monkeypatch.setenv("COURSE_SCALE", before) if before else monkeypatch.delenv("COURSE_SCALE")
+        with pytest.raises(KeyError), at_scale(Scale.SMOKE):
+            assert current_scale() is Scale.SMOKE
+            raise KeyError
+        assert os.environ.get("COURSE_SCALE") == before
