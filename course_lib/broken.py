@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib import classify
+from course_lib import classify, counting
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,53 @@ def classifiers(stack_of, block, train, test, steps, progress=iter):
             "D": lambda: run(whole, measured=lambda net: net.train()),
             "E": lambda: run(whole)}
     return {letter: runs[letter]() for letter in progress(list(runs))}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What somebody says about the same pictures. true, predicted: the mean count, as the sum of the map. related: the correlation
+    of predicted and true counts. ssim: the mean similarity of the maps. places: at how many places of a map it was taken."""
+
+    true: float
+    predicted: float
+    related: float
+    ssim: float
+    places: int
+
+
+def counters(pieces, net, images, heads, sigma):
+    """{letter: Report} of five people on one net's maps, four of whom have broken something.
+
+    pieces: the learner's functions by name, as `globals()` of a notebook holds them. net: images → maps times counting.SCALE.
+    images (n, c, h, w), heads: n tensors (k, 2), sigma: of the true maps, in pixels.
+    """
+    size = images.shape[2:]
+    found = counting.predict_maps(net, images).cpu()
+    true = torch.stack([pieces["density_map"](points.float(), *size, sigma) for points in heads])[:, None]
+
+    def report(found=found, true=true, ssim_map=pieces["ssim_map"], scale=counting.SCALE):
+        similar = ssim_map(found, counting.SCALE * true)
+        predicted, count = found.sum((1, 2, 3)) / scale, true.sum((1, 2, 3))
+        related = torch.corrcoef(torch.stack([predicted, count]))[0, 1].item() if predicted.std() > 0 else 0.0
+        return Report(count.mean().item(), predicted.mean().item(), related, similar.mean().item(), similar[0].numel())
+
+    def faded():
+        """A net whose last ReLU has closed for good: trained, and still at zero."""
+        torch.manual_seed(0)
+        dead = nn.Sequential(pieces["SANet"](images.shape[1], 2, "batch"), nn.ReLU()).to(images.device)
+        *_, last = (module for module in dead.modules() if isinstance(module, nn.Conv2d))
+        nn.init.constant_(last.bias, -3.0)
+        counting.train_counter(dead, images, counting.SCALE * true.to(images.device), F.mse_loss, torch.optim.Adam(dead.parameters(), 0.001), 20)
+        return counting.predict_maps(dead, images).cpu()
+
+    def bells_over_the_border():
+        """True maps whose bells hang over the border: a larger picture's map, cut to size."""
+        room = int(4 * sigma)
+        wide = [pieces["density_map"](points.float() + room, *(side + 2 * room for side in size), sigma) for points in heads]
+        return torch.stack(wide)[:, None, room:-room, room:-room]
+
+    def wide_window(x, y):
+        """A window 23 wide fits at six places less on each side. Beyond five pixels it weighs next to nothing, so there it says the same."""
+        return pieces["ssim_map"](x, y)[:, :, 6:-6, 6:-6]
+
+    return {"A": report(ssim_map=wide_window), "B": report(true=bells_over_the_border()), "C": report(), "D": report(found=faded()), "E": report(scale=1)}

@@ -89,7 +89,7 @@ class Validation:
     """Watches a net scene by scene while it trains, in the form practitioners watch.
 
     images (n, c, h, w), true (n,) counts, scene (n,) int64 from 0. scores(predicted, true, scene): the learner's; its
-    "by scene" and "mean over scenes" are watched.
+    "by scene" and "mean over scenes" are watched. prints: whether each time is told in a line.
     history: a dict for each time, with the scores and the step. best: the state of the net with the lowest mean over scenes
     so far; choosing by it is choosing on these scenes, so they can't be the test's as well.
     """
@@ -98,18 +98,21 @@ class Validation:
     true: torch.Tensor
     scene: torch.Tensor
     scores: object
+    prints: bool = True
     history: list = field(default_factory=list)
     best: dict | None = None
 
     def __call__(self, net, step):
-        """Measure `net`, print the line of this step, and keep the net's state if it is the best so far."""
+        """Measure `net`, print the line of this step if it `prints`, and keep the net's state if it is the best so far."""
         predicted = counts(predict_maps(net, self.images)).cpu()
         self.history.append({"step": step} | self.scores(predicted, self.true, self.scene))
         now, best = self.history[-1], self.best_so_far()
         if best is now:
             self.best = {name: value.clone() for name, value in net.state_dict().items()}
-        by_scene = "  ".join(f"{float(error):6.2f}" for error in now["by scene"])
-        print(f"step {step:5}   by scene {by_scene}   mean {now['mean over scenes']:6.2f}   best {best['mean over scenes']:6.2f} at {best['step']}")
+        if self.prints:
+            by_scene = "  ".join(f"{float(error):6.2f}" for error in now["by scene"])
+            print(f"step {step:5}   by scene {by_scene}   mean {now['mean over scenes']:6.2f}   "
+                  f"best {best['mean over scenes']:6.2f} at {best['step']}")
 
     def best_so_far(self):
         """The entry of the history with the lowest mean over scenes; the first, if two are equal."""

@@ -36,6 +36,8 @@ def behaviour(net, numbers, images):
     some = lambda values: values.flatten()[::max(1, values.numel() // 40)]  # enough to tell, and little to record
     x = images.clone().requires_grad_()
     trained = net(x * 1)
+    if not isinstance(trained, torch.Tensor):
+        return {"kind": type(trained).__name__}
     weights = torch.cos(torch.arange(trained.numel(), dtype=torch.float64)).reshape(trained.shape)
     gradient, = torch.autograd.grad((trained * weights).sum(), x)
     with torch.no_grad():
@@ -52,6 +54,8 @@ def of_module(names, name, args, numbers, images):
 def agree_module(student, reference, what, probe, *args):
     """The probe, `of_module` or one like it, sees the same module in the submission as in the reference."""
     got, want = (side.run(probe, *args, using=[filled, behaviour]) for side in (student, reference))
+    if isinstance(got, dict) and isinstance(got.get("kind"), str):
+        raise Failed(f"{what} should give back one tensor; it gives a {got['kind'][:20]}.")
     if isinstance(got, dict) and isinstance(got.get("parameters"), list):
         _same_parameters([str(shape) for shape in got["parameters"]], want["parameters"], what)
     expect.same(got, want, what, rtol=1e-8, atol=1e-9)
@@ -66,7 +70,7 @@ def _same_parameters(got, want, what):
         extra.remove(shape) if shape in extra else missing.append(shape)
     if not extra and not missing:
         raise Failed(f"{what} has the right parameters, made in another order. Make the modules in the order in which the data "
-                     "pass through them, branches from first to last, the main path before the shortcut.")
+                     "pass through them, branches from first to last; a shortcut comes after its main path.")
     part = lambda kind, shapes: f"{len(shapes)} {kind}, of the shape {' or '.join(dict.fromkeys(shapes))}"[:200]
     raise Failed(f"{what} doesn't have the parameters it should have: " + "; ".join(
         part(kind, shapes) for kind, shapes in (("too many", extra), ("missing", missing)) if shapes) + ".")

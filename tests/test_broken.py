@@ -1,9 +1,11 @@
 """The runs to be diagnosed show what they are meant to show."""
 
+import pytest
 import torch
 from torch import nn
 
-from course_lib import broken
+from autograder.answers import reference_namespace
+from course_lib import broken, counting
 from course_lib.data import ImageSet
 
 
@@ -34,3 +36,24 @@ def test_each_fault_leaves_its_mark():
     assert runs["D"].shuffled > runs["D"].right[-1] + 0.1
     floor = torch.log(torch.tensor(torch.e + 3)) - 1  # four classes
     assert min(runs["A"].losses) > floor and min(healthy.losses) < floor
+
+
+def test_each_of_the_counters_has_the_mark_that_gives_it_away():
+    """A net that is right everywhere but for noise: who has broken something shows in one number each."""
+    lesson = reference_namespace("sanet")
+    heads = [torch.rand(n, 2, generator=torch.Generator().manual_seed(n)) * 32 for n in (2, 5, 9, 20, 4, 7, 11, 14)]
+    images = counting.SCALE * torch.stack([lesson["density_map"](points, 32, 32, 2.0) for points in heads])[:, None].repeat(1, 3, 1, 1)
+    reports = broken.counters(lesson, Brightness(), images, heads, 2.0)
+    right = reports["C"]
+    assert abs(right.predicted - 9) < 1e-3 and abs(right.true - 9) < 1e-3 and right.places == 22 * 22 and right.ssim > 0.99
+    assert reports["A"].places == 10 * 10 and abs(reports["A"].ssim - right.ssim) < 0.02
+    assert reports["B"].true < 8.5 and reports["B"].predicted == right.predicted
+    assert reports["D"].predicted == 0 and reports["D"].related == 0
+    assert reports["E"].predicted == pytest.approx(100 * right.predicted) and reports["E"].related == pytest.approx(right.related)
+
+
+class Brightness(nn.Module):
+    """A net that answers what it sees."""
+
+    def forward(self, images):
+        return images[:, :1]

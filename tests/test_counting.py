@@ -92,5 +92,8 @@ def test_validation_keeps_the_best_and_says_each_line(capsys):
     assert watched.best["bias"].item() == 10.0 and net.bias.item() == 90.0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and lines[2].endswith("at 2")
+    watched.prints = False
+    watched(net, 4)
+    assert len(watched.history) == 4 and capsys.readouterr().out == ""
     axes = watched.plot()
     assert len(axes.lines) == 4 and axes.lines[2].get_ydata()[1] == watched.best_so_far()["mean over scenes"]

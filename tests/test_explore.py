@@ -600,3 +600,142 @@ def test_the_exercise_to_finish_first_is_named(make, check):
         raise NotImplementedError()
 
     assert f"finish the exercise above check(&quot;{check}&quot;) first" in make(unwritten).value
+
+
+# --- of the lesson sanet ---
+
+from course_lib.explore import sanet
+
+SCENE = 30, 40  # height and width
+HEADS = [[5.0, 6.0], [20.5, 15.0], [22.0, 16.5], [33.0, 24.0]]
+
+
+def density_map(heads, height, width, sigma):
+    """A head after the other, over the whole picture."""
+    total = torch.zeros(height, width, dtype=torch.float64)
+    for x, y in heads.tolist():
+        bump = np.outer(stats.norm.pdf(np.arange(height) + 0.5, y, sigma), stats.norm.pdf(np.arange(width) + 0.5, x, sigma))
+        total += torch.from_numpy(bump / bump.sum())
+    return total
+
+
+def gaussian_window(size=11, sigma=1.5):
+    weights = stats.norm.pdf(np.arange(size), (size - 1) / 2, sigma)
+    return torch.from_numpy(weights / weights.sum())
+
+
+def ssim_map(x, y, C1=0.01**2, C2=0.03**2):
+    mean = lambda maps: F.conv2d(maps, torch.outer(gaussian_window(), gaussian_window())[None, None])
+    var_x, var_y, both = mean(x * x) - mean(x)**2, mean(y * y) - mean(y)**2, mean(x * y) - mean(x) * mean(y)
+    return (2 * mean(x) * mean(y) + C1) * (2 * both + C2) / ((mean(x)**2 + mean(y)**2 + C1) * (var_x + var_y + C2))
+
+
+def heads_and_count(density=density_map):
+    return sanet.heads_and_count(density, torch.rand(3, *SCENE, generator=torch.Generator().manual_seed(0)), torch.tensor(HEADS))
+
+
+def similarity(ssim=ssim_map, window=gaussian_window):
+    return sanet.similarity(ssim, window, 100 * density_map(torch.tensor(HEADS), *SCENE, 2.0))
+
+
+def drawn_image(explorable, panel):
+    return np.asarray(explorable._stage.figure.axes[panel].images[0].get_array())
+
+
+@given(x=st.floats(0, 40), y=st.floats(0, 30), sigma=st.floats(2, 6))
+@settings(deadline=None, max_examples=10)
+def test_a_head_counts_as_one_wherever_it_is_put_unless_kernels_are_cut_off(x, y, sigma):
+    """What is cut off is what a normal distribution has outside of the picture."""
+    panel = at(heads_and_count, head=2, x=x, y=y, sigma=sigma, border=sanet.WHOLE)
+    assert "Number of heads: 4. Sum of the map: 4.000.\n" in panel.picture.alt
+    assert drawn_image(panel, 0).sum() == pytest.approx(4.0, abs=1e-5)
+    points = np.array(panel.values["points"])
+    assert points[1].tolist() == [x, y] and points[[0, 2, 3]].tolist() == [HEADS[i] for i in (0, 2, 3)]
+    inside = np.prod([stats.norm.cdf((end - points[:, i]) / sigma) - stats.norm.cdf(-points[:, i] / sigma) for i, end in enumerate((40, 30))], axis=0)
+    moved(panel, border=sanet.CUT)
+    assert drawn_image(panel, 0).sum() == pytest.approx(inside.sum(), abs=0.02)
+    assert f"Lost over the border: {4 - drawn_image(panel, 0).sum():.3f}." in panel.picture.alt
+
+
+def test_a_dragged_head_takes_the_sliders_along():
+    panel = heads_and_count()
+    points, head, x, y = list(panel._controls.values())[:4]
+    points.set_state({"chosen": 3, "value": HEADS[:3] + [[0, 30]]})  # as a browser says it: whole numbers come without a point
+    assert (head.value, x.value, y.value) == (4, 0.0, 30.0) and "Head 4 is at x = 0.0, y = 30.0" in panel.picture.alt
+    head.value = 1
+    assert points.chosen == 0 and [x.value, y.value] == HEADS[0] and points.value == HEADS[:3] + [[0, 30]]
+    y.value = 9.5
+    assert points.value[0] == [5.0, 9.5]
+    alone = sanet.heads_and_count(density_map, torch.rand(30, 40), torch.tensor([[4.0, 4.0]]))
+    alone._controls["points"].value = [[0, 0]]
+    assert "Sum of the map: 1.000" in alone.picture.alt
+    with pytest.raises(ValueError, match="at least one head"):
+        sanet.heads_and_count(density_map, torch.rand(30, 40), torch.zeros(0, 2))
+
+
+@given(blur=st.floats(0.5, 8), shift=st.integers(1, 16))
+@settings(deadline=None, max_examples=10)
+def test_blur_and_shift_keep_the_count_and_lose_the_pattern(blur, shift):
+    for values in (dict(blur=blur), dict(blur=0.0, shift=shift)):
+        panel = at(similarity, **values)
+        assert drawn_image(panel, 1).sum() == pytest.approx(400.0) and "Predicted count 4.0, true count 4.0" in panel.picture.alt
+        assert drawn_image(panel, 2).mean() < 0.999
+
+
+@given(scale=st.floats(0.1, 2))
+@settings(deadline=None, max_examples=10)
+def test_scale_loses_the_count_and_keeps_the_pattern_within_a_known_bound(scale):
+    """Of maps that are proportional, both factors of SSIM lie between 2s/(1 + s²) and 1."""
+    panel = at(similarity, blur=0.0, scale=scale)
+    truth, prediction, ssim = (drawn_image(panel, i) for i in range(3))
+    assert prediction == pytest.approx(scale * truth) and f"Predicted count {4 * scale:.1f}, true count 4.0" in panel.picture.alt
+    assert (2 * scale / (1 + scale**2))**2 - 1e-9 <= ssim.min() <= ssim.max() <= 1 + 1e-9
+    error = ((1 - scale) * truth)**2
+    assert f"Mean squared error {error.mean():.3g}." in panel.picture.alt and f"mean SSIM = {1 - ssim.mean():.3f};" in panel.picture.alt
+
+
+def test_the_window_is_drawn_at_its_size_within_the_map():
+    panel = similarity()
+    (offsets, fixed), (places, weights) = curves(moved(panel, size=23, sigma=3.0), 3)
+    assert (len(offsets), len(places)) == (11, 23) and places[0] == -11 and fixed == pytest.approx(np.exp(-offsets**2 / 4.5))
+    assert weights == pytest.approx(np.exp(-places**2 / 18))
+    outline, = panel._stage.figure.axes[0].patches
+    (left, top), size = outline.get_xy(), outline.get_width()
+    assert size == 23 and 0 <= left <= 40 - 23 and 0 <= top <= 30 - 23 and "fits at 8×18 places" in panel.picture.alt
+    assert panel._controls["size"].max == 29  # the widest odd window that fits
+    with pytest.raises(ValueError, match="at least 11"):
+        sanet.similarity(ssim_map, gaussian_window, torch.rand(10, 40))
+
+
+@pytest.mark.parametrize("make, still", [(heads_and_count, {"points"}), (similarity, set())])
+def test_every_control_of_sanet_moves_the_picture_and_the_words_quickly(make, still):
+    panel, took = make(), []
+    for name in panel._controls.keys() - still:
+        control, before, words = panel._controls[name], panel.picture.png, panel.picture.alt
+        began = time.process_time()
+        control.value = control.options[-1] if hasattr(control, "options") else control.max
+        took.append(time.process_time() - began)
+        assert control.description and panel.picture.png != before and panel.picture.alt != words, name
+    assert np.median(took) < 0.3  # as above
+
+
+@pytest.mark.parametrize("check, make, reason", [
+    ("density", lambda: heads_and_count(unwritten), "NotImplementedError"),
+    ("density", lambda: heads_and_count(lambda heads, height, width, sigma: torch.zeros(width, height)), "shape (40, 30)"),
+    ("density", lambda: heads_and_count(lambda *args: density_map(*args) / 0), "finite"),
+    ("ssim", lambda: similarity(unwritten), "NotImplementedError"),
+    ("ssim", lambda: similarity(window=lambda size, sigma: torch.ones(size + 1)), "shape (12,)"),
+    ("ssim", lambda: similarity(lambda x, y: ssim_map(x, y).mean()), "shape ()"),
+])
+def test_of_sanet_a_sentence_says_which_exercise_comes_first(check, make, reason):
+    assert check in checks_of("sanet")
+    shown = make()
+    assert not all_of(shown, "Picture")
+    assert f"finish the exercise above check(&quot;{check}&quot;) first" in shown.value and reason in shown.value
+
+
+def test_a_density_map_that_fails_at_some_sigma_says_so_there():
+    panel = heads_and_count(lambda heads, height, width, sigma: unwritten() if sigma > 6 else density_map(heads, height, width, sigma))
+    before = panel.picture.alt
+    assert "finish the exercise" in moved(panel, sigma=7.0).picture.alt
+    assert moved(panel, sigma=4.0).picture.alt == before

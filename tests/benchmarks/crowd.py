@@ -1,0 +1,129 @@
+"""What each part of SANet's recipe is worth: nets of the lesson `sanet`, trained alike and measured on its five test cameras.
+
+    python tests/benchmarks/crowd.py [--scale cpu|gpu] [--seeds 5] [--table]
+
+Each run is a line of crowd.<scale>.jsonl beside this file; what is there isn't run again. --table only prints what is kept.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+SIZES = {"cpu": {"pixels": 64, "sigma": 3.0, "width": 4, "batch": 8, "looks": 2_000, "train": 824, "test": 200},
+         "gpu": {"pixels": 256, "sigma": 6.0, "width": 16, "batch": 16, "looks": 64_000, "train": 824, "test": 200}}
+PEAK = 0.01
+
+
+def multi_column(lesson, width):
+    """Three columns with kernels of their own and no exchange until the end (after Zhang et al. 2016), at an eighth of the resolution."""
+    unit = lesson["conv_unit"]
+    columns = [nn.Sequential(unit(3, a * width, first, "batch"), nn.MaxPool2d(2), unit(a * width, 2 * a * width, then, "batch"), nn.MaxPool2d(2),
+                             unit(2 * a * width, a * width, then, "batch")) for a, first, then in ((2, 9, 7), (3, 7, 5), (3, 5, 3))]
+
+    class Columns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.columns, self.last = nn.ModuleList(columns), nn.Conv2d(8 * width, 1, 1)
+
+        def forward(self, x):
+            return F.interpolate(self.last(torch.cat([column(x) for column in self.columns], dim=1)), scale_factor=4)
+
+    return Columns()
+
+
+# Name → (net, how its last convolution starts, α of L_C).
+def variants(lesson, width):
+    sanet = lambda *norms: lesson["SANet"](3, width, *norms)
+    return {"instance norm everywhere, the paper's structure": (lambda: sanet("instance"), "average", 0.0),
+            "instance norm in the encoder, none in the decoder": (lambda: sanet("instance", "none"), "average", 0.0),
+            "instance norm in the encoder, batch norm in the decoder": (lambda: sanet("instance", "batch"), "average", 0.0),
+            "no norm": (lambda: sanet("none"), "average", 0.0),
+            "batch norm": (lambda: sanet("batch"), "average", 0.0),
+            "batch norm, last convolution as PyTorch draws it": (lambda: sanet("batch"), "as drawn", 0.0),
+            "batch norm, last bias at the mean, last weights as drawn": (lambda: sanet("batch"), "bias", 0.0),
+            "batch norm, α = 0.001": (lambda: sanet("batch"), "average", 0.001),
+            "batch norm, α = 0.1": (lambda: sanet("batch"), "average", 0.1),
+            "batch norm, α = 1": (lambda: sanet("batch"), "average", 1.0),
+            "multi-column, batch norm": (lambda: multi_column(lesson, 5 * width // 4), "average", 0.0)}
+
+
+def measure(lesson, make, start, alpha, size, seed, train, test, device):
+    """One run: {"by scene", "mean", "MSE", "ssim", "psnr", "parameters", "seconds"}."""
+    from course_lib import counting
+
+    maps = lambda scenes: counting.SCALE * torch.stack(
+        [lesson["density_map"](points.float(), size["pixels"], size["pixels"], size["sigma"]) for points in scenes.heads])[:, None]
+    truth, wanted = maps(train).to(device), maps(test)
+    torch.manual_seed(seed)
+    net = make().to(device)
+    *_, last = (module for module in net.modules() if isinstance(module, nn.Conv2d))
+    if start != "as drawn":
+        nn.init.constant_(last.bias, truth.mean().item())
+    if start == "average":
+        nn.init.zeros_(last.weight)
+    steps = size["looks"] // size["batch"]
+    loss = lambda prediction, y: lesson["sanet_loss"](prediction, y, alpha) if alpha else F.mse_loss(prediction, y)
+    began = time.process_time()
+    counting.train_counter(net, train.images.to(device), truth, loss, torch.optim.Adam(net.parameters()), steps, size["batch"],
+                           lambda step: PEAK * min(1, 10 * (step + 1) / steps) * (1 - step / steps), seed=seed)
+    seconds = time.process_time() - began
+    found = counting.predict_maps(net, test.images.to(device)).cpu()
+    result = lesson["scores"](counting.counts(found), test.counts, test.camera)
+    error = (found - wanted).square().mean((1, 2, 3))
+    return {"by scene": [round(value, 3) for value in result["by scene"].tolist()], "mean": round(result["mean over scenes"], 3),
+            "MSE": round(result["MSE"], 3), "ssim": round(1 - lesson["consistency_loss"](found, wanted).item(), 4),
+            "psnr": round((10 * torch.log10(wanted.amax((1, 2, 3)) ** 2 / error)).mean().item(), 2),
+            "parameters": sum(parameter.numel() for parameter in net.parameters()), "seconds": round(seconds, 1)}
+
+
+def table(path):
+    runs = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    print("| net | seeds | scene 0 | 1 | 2 | 3 | 4 | mean over scenes (least to greatest) | MSE | SSIM | PSNR | parameters | seconds |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for name in dict.fromkeys(run["net"] for run in runs):
+        own = [run for run in runs if run["net"] == name]
+        mean = lambda key: statistics.mean(run[key] for run in own)
+        scenes = " | ".join(f"{statistics.mean(values):.1f}" for values in zip(*(run["by scene"] for run in own)))
+        means = [run["mean"] for run in own]
+        print(f"| {name} | {len(own)} | {scenes} | {mean('mean'):.2f} ({min(means):.2f} to {max(means):.2f}) | {mean('MSE'):.2f} | {mean('ssim'):.3f} | "
+              f"{mean('psnr'):.1f} | {own[0]['parameters']:,} | {statistics.median(run['seconds'] for run in own):.0f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=list(SIZES), default="cpu")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    path = Path(__file__).with_name(f"crowd.{options.scale}.jsonl")
+    if not options.table:
+        os.environ["COURSE_SCALE"] = options.scale
+        from autograder.answers import reference_namespace
+        from course_lib.crowd import TEST_CAMERAS, TRAIN_CAMERAS, crowd_scenes
+
+        device = "cuda" if options.scale == "gpu" else "cpu"
+        if device == "cpu":
+            torch.set_num_threads(1)
+        lesson, size = reference_namespace("sanet"), SIZES[options.scale]
+        train = crowd_scenes(TRAIN_CAMERAS, size["train"], size["pixels"], "training")
+        test = crowd_scenes(TEST_CAMERAS, size["test"], size["pixels"], "public")
+        done = {(run["net"], run["seed"]) for run in map(json.loads, path.read_text().splitlines())} if path.is_file() else set()
+        for seed in range(options.seeds):
+            for name, (make, start, alpha) in variants(lesson, size["width"]).items():
+                if (name, seed) not in done:
+                    run = {"net": name, "seed": seed} | measure(lesson, make, start, alpha, size, seed, train, test, device)
+                    print(run, flush=True)
+                    with path.open("a") as file:
+                        file.write(json.dumps(run, ensure_ascii=False) + "\n")
+    table(path)
+
+
+if __name__ == "__main__":
+    main()
