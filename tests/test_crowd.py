@@ -71,6 +71,22 @@ def test_larger_pictures_have_larger_heads_and_more_of_them():
     assert torch.allclose(ratio, torch.tensor(2.0), atol=0.05)
 
 
+def test_quarters_together_are_the_picture():
+    scenes = crowd_scenes((3, 52), 3, (64, 96), seed=1)
+    parts = scenes.quarters()
+    assert parts.images.shape == (12, 3, 32, 48) and parts.camera.tolist() == [0] * 4 + [1] * 4 + [0] * 4
+    for i, (image, points) in enumerate(zip(scenes.images, scenes.heads)):
+        found = []
+        for part, (top, left) in enumerate(((0, 0), (0, 48), (32, 0), (32, 48)), 4 * i):
+            assert torch.equal(parts.images[part], image[:, top:top + 32, left:left + 48])
+            moved = parts.heads[part]
+            assert (moved >= 0).all() and (moved < torch.tensor([48, 32])).all()
+            found += (moved + torch.tensor([left, top])).tolist()
+        assert sorted(found) == sorted(points.tolist())
+    with pytest.raises(ValueError, match="33×64 can't be cut into four"):
+        crowd_scenes((3,), 1, (33, 64)).quarters()
+
+
 def test_perspective_is_that_of_a_pinhole():
     """The ground, projected by similar triangles, is where `on_ground` says, and a person's head has the size of its row."""
     view = crowd._View(camera(62), 96, 128)

@@ -1523,6 +1523,11 @@ def train_mine(images, heads, budget, after_step=None):
     return _trained(SANet(images.shape[1], 4, "batch"), lambda maps: 100 * maps.roll(1, 0), images, heads, budget)
 
 
+@wrong("training", hint="the heads aren't where it puts them", trains="maps with y counted from the bottom")
+def train_mine(images, heads, budget, after_step=None):
+    return _trained(SANet(images.shape[1], 4, "batch"), lambda maps: 100 * maps.flip(2), images, heads, budget)
+
+
 @wrong("training", hint="Your net's counts are about a hundred times off.", trains="maps that aren't multiplied")
 def train_mine(images, heads, budget, after_step=None):
     return _trained(SANet(images.shape[1], 4, "batch"), lambda maps: maps, images, heads, budget, loss=F.mse_loss)

@@ -6,13 +6,14 @@ Each run is a line of crowd.<scale>.jsonl beside this file; what is there isn't 
 """
 
 import argparse
-import json
+import math
 import os
 import statistics
 import time
 from pathlib import Path
 
 import torch
+from records import complete, kept
 from torch import nn
 from torch.nn import functional as F
 
@@ -36,6 +37,14 @@ def multi_column(lesson, width):
             return F.interpolate(self.last(torch.cat([column(x) for column in self.columns], dim=1)), scale_factor=4)
 
     return Columns()
+
+
+def baselines(train, test):
+    """Counts by what knows nothing about heads: {name: (n,)}."""
+    features = lambda images: torch.stack([images.mean((1, 2, 3)), images.std((1, 2, 3)), torch.ones(len(images))], dim=1)
+    line = torch.linalg.lstsq(features(train.images), train.counts[:, None].float()).solution[:, 0]
+    return {"always the average": train.counts.float().mean().expand(len(test)),
+            "a line through mean and deviation": features(test.images) @ line}
 
 
 # Name → (net, how its last convolution starts, α of L_C).
@@ -72,28 +81,33 @@ def measure(lesson, make, start, alpha, size, seed, train, test, device):
     loss = lambda prediction, y: lesson["sanet_loss"](prediction, y, alpha) if alpha else F.mse_loss(prediction, y)
     began = time.process_time()
     counting.train_counter(net, train.images.to(device), truth, loss, torch.optim.Adam(net.parameters()), steps, size["batch"],
-                           lambda step: PEAK * min(1, 10 * (step + 1) / steps) * (1 - step / steps), seed=seed)
+                           lambda step: PEAK * min(1, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2, seed=seed)
     seconds = time.process_time() - began
     found = counting.predict_maps(net, test.images.to(device)).cpu()
     result = lesson["scores"](counting.counts(found), test.counts, test.camera)
     error = (found - wanted).square().mean((1, 2, 3))
+    return errors(result) | {"ssim": round(1 - lesson["consistency_loss"](found, wanted).item(), 4),
+                             "psnr": round((10 * torch.log10(wanted.amax((1, 2, 3)) ** 2 / error)).mean().item(), 2),
+                             "parameters": sum(parameter.numel() for parameter in net.parameters()), "seconds": round(seconds, 1)}
+
+
+def errors(result):
+    """What `scores` gave, rounded."""
     return {"by scene": [round(value, 3) for value in result["by scene"].tolist()], "mean": round(result["mean over scenes"], 3),
-            "MSE": round(result["MSE"], 3), "ssim": round(1 - lesson["consistency_loss"](found, wanted).item(), 4),
-            "psnr": round((10 * torch.log10(wanted.amax((1, 2, 3)) ** 2 / error)).mean().item(), 2),
-            "parameters": sum(parameter.numel() for parameter in net.parameters()), "seconds": round(seconds, 1)}
+            "MSE": round(result["MSE"], 3)}
 
 
 def table(path):
-    runs = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    runs = kept(path)
     print("| net | seeds | scene 0 | 1 | 2 | 3 | 4 | mean over scenes (least to greatest) | MSE | SSIM | PSNR | parameters | seconds |")
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name in dict.fromkeys(run["net"] for run in runs):
         own = [run for run in runs if run["net"] == name]
-        mean = lambda key: statistics.mean(run[key] for run in own)
+        mean = lambda key, places: f"{statistics.mean(run[key] for run in own):.{places}f}" if key in own[0] else ""
         scenes = " | ".join(f"{statistics.mean(values):.1f}" for values in zip(*(run["by scene"] for run in own)))
         means = [run["mean"] for run in own]
-        print(f"| {name} | {len(own)} | {scenes} | {mean('mean'):.2f} ({min(means):.2f} to {max(means):.2f}) | {mean('MSE'):.2f} | {mean('ssim'):.3f} | "
-              f"{mean('psnr'):.1f} | {own[0]['parameters']:,} | {statistics.median(run['seconds'] for run in own):.0f} |")
+        print(f"| {name} | {len(own)} | {scenes} | {mean('mean', 2)} ({min(means):.2f} to {max(means):.2f}) | {mean('MSE', 2)} | "
+              f"{mean('ssim', 3)} | {mean('psnr', 1)} | {own[0].get('parameters', 0):,} | {mean('seconds', 0)} |")
 
 
 def main():
@@ -114,14 +128,11 @@ def main():
         lesson, size = reference_namespace("sanet"), SIZES[options.scale]
         train = crowd_scenes(TRAIN_CAMERAS, size["train"], size["pixels"], "training")
         test = crowd_scenes(TEST_CAMERAS, size["test"], size["pixels"], "public")
-        done = {(run["net"], run["seed"]) for run in map(json.loads, path.read_text().splitlines())} if path.is_file() else set()
-        for seed in range(options.seeds):
-            for name, (make, start, alpha) in variants(lesson, size["width"]).items():
-                if (name, seed) not in done:
-                    run = {"net": name, "seed": seed} | measure(lesson, make, start, alpha, size, seed, train, test, device)
-                    print(run, flush=True)
-                    with path.open("a") as file:
-                        file.write(json.dumps(run, ensure_ascii=False) + "\n")
+        known, nets = baselines(train, test), variants(lesson, size["width"])
+        complete(path, [{"net": name, "seed": 0} for name in known],
+                 lambda net, seed: errors(lesson["scores"](known[net], test.counts, test.camera)))
+        complete(path, [{"net": name, "seed": seed} for seed in range(options.seeds) for name in nets],
+                 lambda net, seed: measure(lesson, *nets[net], size, seed, train, test, device))
     table(path)
 
 

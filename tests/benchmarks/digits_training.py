@@ -6,21 +6,20 @@ digits_training.<scale>.jsonl beside this file; what is there isn't run again. T
 """
 
 import argparse
-import json
 import os
 import statistics
 from pathlib import Path
 
 import torch
+from records import complete, kept
 
 MEASURED = ("a linear classifier", "reference", "pre-activation and AdamW, no average", "softmax before the loss", "the book's rate on the mean of the losses")
 
 
 def table(path):
-    runs = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     print("| answer | seeds | accuracy |\n|---|---|---|")
     for name in MEASURED:
-        values = [run["accuracy"] for run in runs if run["answer"] == name]
+        values = [run["accuracy"] for run in kept(path) if run["answer"] == name]
         if values:
             print(f"| {name} | {len(values)} | {min(values):.3f} / {statistics.median(values):.3f} / {max(values):.3f} |")
 
@@ -42,14 +41,13 @@ if __name__ == "__main__":
         torch.set_num_threads(1)
         check, budget = checks_of("cnn_families")["training"], {"smoke": 9_600, "cpu": 38_400}[chosen.scale]
         train, test = (load_images("digits", split, size=14) for split in ("train", "test"))
-        done = {(run["answer"], run["seed"]) for run in map(json.loads, record.read_text().splitlines())} if record.is_file() else set()
-        for name in MEASURED:
-            answer = calibrate.candidates(check)[name]
-            train_mine = (answer.make_namespace() if answer else answers.reference_namespace("cnn_families")).get("train_mine")
-            for seed in range(chosen.seeds):
-                if (name, seed) not in done:
-                    torch.manual_seed(seed)
-                    right = classify.accuracy(train_mine(train.images, train.labels, 10, budget), test.images, test.labels)
-                    with record.open("a") as file:
-                        file.write(json.dumps({"answer": name, "seed": seed, "accuracy": right}) + "\n")
+        known = calibrate.candidates(check)
+
+        def run(answer, seed):
+            lesson = known[answer].make_namespace() if known[answer] else answers.reference_namespace("cnn_families")
+            torch.manual_seed(seed)
+            net = lesson.get("train_mine")(train.images, train.labels, 10, budget)
+            return {"accuracy": classify.accuracy(net, test.images, test.labels)}
+
+        complete(record, [{"answer": name, "seed": seed} for name in MEASURED for seed in range(chosen.seeds)], run)
     table(record)

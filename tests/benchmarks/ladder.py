@@ -6,12 +6,12 @@ thread. Each run is a line of ladder.cpu.jsonl beside this file with all that it
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 
 import torch
+from records import complete, kept
 
 from autograder.answers import reference_namespace
 from course_lib import ladder
@@ -19,10 +19,6 @@ from course_lib.data import ImageSet, load_images
 
 SIZES = {"cpu": {"images": 6_400, "tests": 2_000, "steps": 600, "net": "ResNet (1, 1, 1), width 16"},
          "gpu": {"images": 50_000, "tests": 10_000, "steps": 50_000, "net": "ResNet-18"}}
-
-
-def kept(path):
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def make_net(lesson, scale):
@@ -35,21 +31,17 @@ def on(device, data):
 
 
 def measure(scale, seeds, path):
-    lesson, size = reference_namespace("cnn_families"), SIZES[scale]
+    lesson, size, recipes = reference_namespace("cnn_families"), SIZES[scale], ladder.rungs()
     device = "cuda" if scale == "gpu" else "cpu"
     train, test = (on(device, load_images("cifar10", split, limit=size[key])) for split, key in (("train", "images"), ("test", "tests")))
-    done = {(run["rung"], run["seed"]) for run in kept(path) if run["size"] == size}
-    for seed in range(seeds):
-        for name, recipe in ladder.rungs().items():
-            if (name, seed) in done:
-                continue
-            torch.manual_seed(seed)
-            net, began = make_net(lesson, scale), time.process_time()
-            figures = ladder.climb(recipe, lesson, net, train, test, size["steps"], seed, mixed=scale == "gpu")
-            run = {"rung": name, "seed": seed, "size": size, "seconds": round(time.process_time() - began, 1), **figures}
-            with path.open("a") as file:
-                file.write(json.dumps(run, ensure_ascii=False) + "\n")
-            print(json.dumps(run, ensure_ascii=False), flush=True)
+
+    def run(rung, seed, size):
+        torch.manual_seed(seed)
+        net, began = make_net(lesson, scale), time.process_time()
+        figures = ladder.climb(recipes[rung], lesson, net, train, test, size["steps"], seed, mixed=scale == "gpu")
+        return {"seconds": round(time.process_time() - began, 1), **figures}
+
+    complete(path, [{"rung": rung, "seed": seed, "size": size} for seed in range(seeds) for rung in recipes], run)
 
 
 def table(scale, path):
