@@ -883,7 +883,8 @@ train_mine(learn.images[:dozen].to(device), learn.heads[:dozen], budget,
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.2), sharey=True)
 for panel, watched, number in zip(panels, (validation, few), (len(learn), dozen)):
     watched.plot(panel)
-    panel.set_title(f"learning from {number} pictures")
+    panel.set(title=f"learning from {number} pictures",
+              ylim=(0, 1.5 * choose.counts.float().mean().item()))
 plt.show()
 tenth = len(losses) // 10
 for watched, own, number in ((validation, my_losses, len(learn)), (few, losses, dozen)):
