@@ -1,12 +1,13 @@
 """Runs that were broken on purpose, to be diagnosed from their curves. Don't read this file before you have made your guess."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib import classify, counting
+from course_lib import classify, counting, pretrained, tuning
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,37 @@ def counters(pieces, net, images, heads, sigma):
         return pieces["ssim_map"](x, y)[:, :, 6:-6, 6:-6]
 
     return {"A": report(ssim_map=wide_window), "B": report(true=bells_over_the_border()), "C": report(), "D": report(found=faded()), "E": report(scale=1)}
+
+
+def tuned(source, train, test, steps):
+    """{letter: {"losses", "train", "in order", "shuffled"}} of four fine-tunings of `source`, three of them broken.
+
+    train, test: ImageSets of the same classes. losses: of each step. The others are shares classified right: of the training images, of
+    the test images in the order of their classes, and in random order, twenty at a time.
+    """
+    order = test.labels.argsort(stable=True)
+    shuffled = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))
+    mean, std = train.images.mean(), train.images.std()
+
+    def run(early=False, seen=lambda images: images, mode=False):
+        torch.manual_seed(0)
+        net, losses = pretrained.with_new_head(source, len(train.classes)), []
+        optimizer = torch.optim.SGD(net.parameters(), 0.03, momentum=0.9)
+        if early:
+            net.head[-1] = nn.Linear(net.head[-1].in_features, len(train.classes))
+        tuning.train(net, train.images, train.labels, optimizer, steps, after_step=lambda step, loss: losses.append(loss),
+                     generator=torch.Generator().manual_seed(0))
+
+        def share(data, order):
+            with torch.no_grad():
+                answers = torch.cat([net.train(mode)(seen(part)) for part in data.images[order].split(20)])
+            return (answers.argmax(1) == data.labels[order]).double().mean().item()
+
+        state = copy.deepcopy(net.state_dict())
+        figures = {}
+        for name, data, places in (("train", train, torch.arange(len(train))), ("in order", test, order), ("shuffled", test, shuffled)):
+            figures[name] = share(data, places)
+            net.load_state_dict(state)  # looking must not change what is looked at
+        return {"losses": losses, **figures}
+
+    return {"A": run(early=True), "B": run(mode=True), "C": run(), "D": run(seen=lambda images: (images - mean) / std)}

@@ -1,9 +1,7 @@
 """How far generated digits are from real ones: a small classifier, its features, and the Fréchet distance between them."""
 
 import functools
-import hashlib
 import inspect
-import os
 
 import torch
 from torch import nn
@@ -39,29 +37,15 @@ def digit_classifier():
     Trained on the 4,000 training digits the first time it is needed (about 5 s on one thread), then kept in the cache
     folder. It reads 97 to 98 % of the 1,000 test digits.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load, save
-    from course_lib.data import cache_dir, load_images
-    recipe = inspect.getsource(_untrained_classifier) + inspect.getsource(_train_classifier) + torch.__version__
-    path = cache_dir() / f"digit-classifier-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.weights"
-    net = _untrained_classifier()
-    try:
-        checksum, _, weights = path.read_bytes().partition(b"\n")
-        if checksum != hashlib.sha256(weights).hexdigest().encode():
-            raise ValueError("half written or damaged")
-        net.load_state_dict(load(weights))
-    except (OSError, ValueError, RuntimeError, SafetensorError):  # not there, or not as it was written: train it again
+    from course_lib.data import load_images
+    from course_lib.kept import kept
+
+    def train(_):
         digits = load_images("digits")
-        net = _train_classifier(digits.images, digits.labels)
-        weights = save(net.state_dict())
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(f".{os.getpid()}")  # written whole or not at all, also by two processes at once
-            unfinished.write_bytes(hashlib.sha256(weights).hexdigest().encode() + b"\n" + weights)
-            unfinished.replace(path)
-        except OSError:
-            pass  # a full or read-only disk: it is trained once a process
-    return net.eval().requires_grad_(False)
+        return _train_classifier(digits.images, digits.labels)
+
+    recipe = inspect.getsource(_untrained_classifier) + inspect.getsource(_train_classifier)
+    return kept("digit-classifier", recipe, _untrained_classifier(), train).eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """The explorables: what they draw of a learner's functions against closed forms, their widgets without a browser."""
 
 import asyncio
+import collections
 import copy
 import functools
 import io
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 from conftest import ROOT
 from course_lib import classify, gan
 from course_lib.check import checks_of
-from course_lib.explore import Explorable, Unfinished, cnn_families, gan_math, slider, sketchpad
+from course_lib.explore import Explorable, Unfinished, cnn_families, fine_tuning, gan_math, slider, sketchpad
 from course_lib.explore.live import LiveTraining
 from course_lib.picture import Picture, Stage, montage, to_uint8
 from course_lib.style import OKABE_ITO, new_figure
@@ -739,3 +740,51 @@ def test_a_density_map_that_fails_at_some_sigma_says_so_there():
     before = panel.picture.alt
     assert "finish the exercise" in moved(panel, sigma=7.0).picture.alt
     assert moved(panel, sigma=4.0).picture.alt == before
+
+
+# --- of the lesson fine_tuning ---
+
+def freeze(module):
+    module.requires_grad_(False)
+
+
+def make_optimizer(net, rate):
+    return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], rate, momentum=0.9)
+
+
+def net_of_stages():
+    torch.manual_seed(0)
+    layers = {"first": torch.nn.Conv2d(1, 4, 3), "second": torch.nn.Conv2d(4, 4, 3), "head": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(400, 3))}
+    return torch.nn.Sequential(collections.OrderedDict(layers))
+
+
+def test_a_frozen_stage_has_no_gradient_and_no_state():
+    net = net_of_stages()
+    before = copy.deepcopy(net.state_dict())
+    panel = fine_tuning.frozen_stages(freeze, make_optimizer, net)
+    assert "1,391 of 1,391 parameters train (100 %)" in panel.readout.value and "momentum 6 kB" in panel.readout.value
+    words = moved(panel, second=False).readout.value
+    assert "1,243 of 1,391" in words and "pass through second" in words
+    assert [round(bar.get_height(), 3) > 0 for bar in panel._stage.figure.axes[0].patches] == [True, False, True]
+    words = moved(panel, first=False).readout.value
+    assert "1,203 of 1,391" in words and "pass through" not in words and "Gradients hold 5 kB" in words
+    assert "Nothing trains." in moved(panel, head=False).readout.value
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()) and net[0].weight.requires_grad
+
+
+def test_freezing_below_saves_the_way_back_and_freezing_above_does_not():
+    net = torch.nn.Sequential(collections.OrderedDict((f"stage{n}", torch.nn.Conv2d(1 if n == 0 else 24, 24, 3, padding=1)) for n in range(4)))
+    net.append(torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()))
+    images, labels = torch.rand(32, 1, 14, 14), torch.zeros(32, dtype=torch.long)
+    cost = lambda *frozen: min(fine_tuning.training_cost(net, images, labels, freeze, make_optimizer, frozen)["backward"] for _ in range(3))
+    assert cost("stage0", "stage1", "stage2") < 0.75 * cost("stage1", "stage2", "stage3")
+
+
+@pytest.mark.parametrize("bad", ["freeze", "make_optimizer"])
+def test_the_exercise_on_freezing_is_named(bad):
+    def unwritten(*_):
+        raise NotImplementedError()
+
+    panel = fine_tuning.frozen_stages(unwritten if bad == "freeze" else freeze, unwritten if bad == "make_optimizer" else make_optimizer, net_of_stages())
+    words = panel.value if bad == "make_optimizer" else moved(panel, first=False).readout.value
+    assert "finish the exercise above check(&quot;freezing&quot;) first" in words

@@ -50,6 +50,11 @@ def choice(label, options, value=None):
                             layout={"width": _WIDE})
 
 
+def tick(label, value=True):
+    """A box to tick."""
+    return widgets.Checkbox(value, description=label, indent=False, layout={"width": "auto"})
+
+
 def button(label, action, help="", style=""):
     """A button that calls `action()`."""
     made = widgets.Button(description=label, tooltip=help or label, button_style=style, layout={"width": "auto", "flex": "0 0 auto"})

@@ -1,0 +1,397 @@
+"""The checks of the lesson `fine_tuning`."""
+
+import torch
+import torch.nn.functional as F
+
+from course_lib import classify, expect, pretrained
+from course_lib.check import check
+from course_lib.modules import filled
+from course_lib.verdict import Failed
+
+
+# --- a net of the check's own ---
+
+def staged(numbers):
+    """A net of four stages and batch norm at several depths, in train mode with the check's weights: (n, 2, 6, 6) → (n, 3)."""
+    nn = torch.nn
+    conv = lambda inputs, outputs: [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs, eps=0.1), nn.LeakyReLU(0.2)]
+    net = nn.Sequential(nn.Sequential(*conv(2, 3)), nn.Sequential(*conv(3, 4), nn.Sequential(*conv(4, 4))), nn.Sequential(*conv(4, 3)),
+                        nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.BatchNorm1d(12, eps=0.1), nn.Linear(12, 3)))
+    filled(net, numbers)
+    for module in net.modules():
+        if hasattr(module, "running_mean"):
+            count = len(module.running_mean)
+            module.running_mean.copy_(numbers[:count])
+            module.running_var.copy_(0.5 + numbers[count:2 * count] ** 2)
+    return net
+
+
+def a_step(net, optimizer, images, labels, before=None):
+    """One step as many training loops make it: in train mode, with gradients set to zeros rather than dropped."""
+    net.train()
+    if before is not None:
+        before()
+    optimizer.zero_grad(set_to_none=False)
+    torch.nn.functional.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+
+
+def tensors(*modules):
+    """All numbers of the modules, parameters and then buffers, in one row."""
+    return torch.cat([value.detach().double().flatten() for module in modules for value in (*module.parameters(), *module.buffers())])
+
+
+def weights(module):
+    """All numbers of a module's parameters in one row."""
+    return torch.cat([value.detach().flatten() for value in module.parameters()])
+
+
+def _bitwise(got, want, what):
+    """The one is, to the last bit, the other."""
+    expect.true(torch.equal(got, want), f"{what} should be the same to the last bit; it has moved.")
+
+
+# --- features and the probe ---
+
+def remembered(names, numbers, images, batch):
+    """Features by a body whose parts are in different modes, and what the body does afterwards."""
+    body = staged(numbers)[:3].train()
+    body[1].eval()
+    features = names.features_of(body, images, batch)
+    shape, graph = list(features.shape), bool(features.requires_grad)
+    modes = [module.training for module in body.modules()]
+    asleep = staged(numbers)[:3].eval()
+    names.features_of(asleep, images, batch)
+    return {"the features' shape": shape, "the features": features.detach(), "whether they carry a graph": graph,
+            "the modes of the body's modules afterwards": modes, "whether a body in eval mode is in train mode afterwards": asleep.training,
+            "the body's own answers afterwards": body(images).detach(),
+            "its statistics": tensors(body), "whether the body can still be trained": body(images).requires_grad}
+
+
+def flat_features(names, numbers, images):
+    """Features of a body that gives (n, d) already, with fewer images than a batch."""
+    return names.features_of(staged(numbers)[:3].append(torch.nn.Flatten()), images)
+
+
+@check(points=3)
+def probing(student, reference, draw):
+    """Features without a trace, and the linear probe at its one optimum."""
+    numbers, images = draw.normal(400), draw.normal(7, 2, 6, 6)
+    expect.agree_run(student, reference, remembered, numbers, images, 3, using=[filled, staged, tensors], what="`features_of`")
+    expect.agree_run(student, reference, flat_features, numbers, images, using=[filled, staged], what="`features_of`, of a body that gives (n, d)")
+    labels = torch.cat([torch.arange(4), draw.integers(0, 4, 26)])
+    for size, decay in ((1.0, (0.05,)), (4.0, (0.3,)), (1.0, ())):
+        features = size * draw.normal(30, 5) + draw.normal(5)
+        answer = student.linear_probe(features, labels, 4, *decay)
+        wanted = reference.linear_probe(features, labels, 4, *decay)
+        if not isinstance(answer, (list, tuple)) or len(answer) != 2:
+            raise Failed("`linear_probe` should give two tensors: the weight and the bias.")
+        weight, bias = (expect.tensor(each, f"`linear_probe`, {name}", shape).double()
+                        for each, name, shape in zip(answer, ("the weight", "the bias"), ((4, 5), (4,))))
+        # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it.
+        expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-4, atol=1e-4)
+        expect.same(bias - bias.mean(), wanted[1] - wanted[1].mean(), "`linear_probe`, the bias (up to a constant)", rtol=1e-4, atol=1e-4)
+
+
+# --- freezing ---
+
+def frozen_on_the_way(names, numbers, images, labels):
+    """A stage is frozen and thawed again while an optimiser with momentum and decay goes on."""
+    net = staged(numbers)
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=0.3)
+    for _ in range(2):
+        a_step(net, optimizer, images, labels)
+    at_first = weights(net[1])
+    names.freeze(net[1])
+    left = [parameter.grad.abs().sum() for parameter in net[1].parameters() if parameter.grad is not None]
+    for _ in range(2):
+        a_step(net, optimizer, images, labels)
+    frozen, around = weights(net[1]), tensors(net[0], net[2], net[3])
+    names.unfreeze(net[1])
+    a_step(net, optimizer, images, labels)
+    thawed = tensors(net)
+    names.freeze(net[3][3])
+    a_step(net, optimizer, images, labels)
+    return {"the frozen stage, when it was frozen": at_first, "the frozen stage, two steps later": frozen,
+            "what is left in its gradients": left, "the stages around it": around,
+            "all weights a step after `unfreeze`": thawed, "all weights a step after a single layer was frozen": tensors(net)}
+
+
+def optimised(names, numbers, images, labels, *settings):
+    """Weights after steps of the learner's optimiser with gradients laid into all parameters, the frozen ones' as well."""
+    net = staged(numbers)
+    for frozen in (net[0], net[2]):
+        for parameter in frozen.parameters():
+            parameter.requires_grad_(False)
+    optimizer = names.make_optimizer(net, 0.1, *settings)
+    for _ in range(3):
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+    return {"the stages that don't train": tensors(net[0], net[2]), "the stages that do": tensors(net[1], net[3])}
+
+
+@check(points=2)
+def freezing(student, reference, draw):
+    """Frozen parameters stay to the last bit, and an optimiser holds only what trains."""
+    numbers, images, labels = draw.normal(400), draw.normal(8, 2, 6, 6), draw.integers(0, 3, 8)
+    got = expect.agree_run(student, reference, frozen_on_the_way, numbers, images, labels, using=[filled, staged, a_step, tensors, weights],
+                           what="a net with a frozen stage")
+    _bitwise(got["the frozen stage, two steps later"], got["the frozen stage, when it was frozen"], "A frozen stage")
+    for settings in ((), (0.5, 0.2), (0.0, 0.4)):
+        got = expect.agree_run(student, reference, optimised, numbers, images, labels, *settings, using=[filled, staged, tensors],
+                               what="three steps with `make_optimizer`")
+        sent = staged(numbers)
+        _bitwise(got["the stages that don't train"], tensors(sent[0], sent[2]), "A stage that doesn't train")
+
+
+# --- frozen batch norm ---
+
+def with_frozen_norms(names, numbers, images, labels):
+    """A net trained before and after its batch norms were frozen."""
+    nn = torch.nn
+    net = staged(numbers)
+    net[2].append(nn.GroupNorm(3, 3).double())
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=0.3)
+    a_step(net, optimizer, images[0], labels)
+    norms = [name for name, module in net.named_modules() if hasattr(module, "running_mean")]
+
+    def four_of(net):
+        state = net.state_dict()
+        found = [state.get(f"{norm}.{name}") for norm in norms for name in ("weight", "bias", "running_mean", "running_var")]
+        return torch.cat(found).clone() if all(isinstance(each, torch.Tensor) for each in found) else None
+
+    at_first = four_of(net)
+    returned = names.freeze_norms(net) is net
+    at_once = net(images[1]).detach()
+    x = images[1].clone().requires_grad_()
+    inner = net.train()[:3](x)
+    gradient, = torch.autograd.grad((inner * torch.cos(torch.arange(inner.numel())).reshape(inner.shape)).sum(), x, allow_unused=True)
+    a_step(net, optimizer, images[1], labels)
+    fresh = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=0.3)
+    for _ in range(2):
+        a_step(net, fresh, images[2], labels)
+    others = [value.flatten() for name, value in net.state_dict().items() if not any(name.startswith(norm + ".") for norm in norms)]
+    aside = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(1.0)).double()
+    names.freeze_norms(aside)
+    return {"whether the net itself is returned": returned, "its answers at once": at_once, "the inner features in train mode": inner.detach(),
+            "the gradient at the input": gradient, "the norms' four tensors when frozen": at_first,
+            "the norms' four tensors after three more steps": four_of(net), "all other weights after them": torch.cat(others).clone(),
+            "the answers in train mode": net.train()(images[1]).detach(), "the answers in eval mode": net.eval()(images[1]).detach(),
+            "the answers of batch norm and dropout in train mode": aside.train()(images[0, :, :, 0, 0]).detach()}
+
+
+@check(points=3)
+def frozen_norms(student, reference, draw):
+    """Batch norm frozen in both senses, and staying so."""
+    images = torch.stack([draw.normal(6, 2, 6, 6), 3 + 2 * draw.normal(6, 2, 6, 6), draw.normal(6, 2, 6, 6) - 2])
+    got = expect.agree_run(student, reference, with_frozen_norms, draw.normal(400), images, draw.integers(0, 3, 6),
+                           using=[filled, staged, a_step], what="a net with frozen norms")
+    _bitwise(got["the norms' four tensors after three more steps"], got["the norms' four tensors when frozen"], "A frozen norm's tensors")
+
+
+# --- rates by depth ---
+
+def one_step_by_depth(names, numbers, rate, *factor):
+    """Weights after a step of an optimiser with the learner's groups, gradients of 1 everywhere: the rates make the difference."""
+    net = staged(numbers)
+    stages = [net[0], torch.nn.ReLU(), net[1], net[2], net[3]]
+    for parameter in (*net[1][3].parameters(), *net[2].parameters()):
+        parameter.requires_grad_(False)
+    optimizer = torch.optim.SGD(names.layer_rates(stages, rate, *factor), lr=100.0)  # for a group that says nothing
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    return {"the head": tensors(net[3]), "the stage before it, frozen": tensors(net[2]), "the stage before that, half frozen": tensors(net[1]),
+            "the first stage": tensors(net[0])}
+
+
+@check(points=2)
+def discriminative(student, reference, draw):
+    """A learning rate for each stage, by depth (Howard & Ruder 2018)."""
+    numbers = draw.normal(400)
+    for factor in ((), (draw.number(1.3, 2.0),), (draw.number(3.0, 5.0),)):
+        expect.agree_run(student, reference, one_step_by_depth, numbers, draw.number(0.1, 0.9), *factor, using=[filled, staged, tensors],
+                         what="a step with `layer_rates`")
+
+
+# --- gradual unfreezing ---
+
+def opened_by_and_by(names, numbers, images, labels, every):
+    """A net whose stages are opened one by one, under an optimiser with momentum and decay that holds all of them."""
+    net = staged(numbers)
+    stages = list(net)
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=0.3)
+    history = {}
+    for step in range(4 * every):
+        count = names.stages_open(step, every, len(stages))
+        a_step(net, optimizer, images, labels, lambda: names.open_stages(stages, count))
+        history[f"all weights and statistics after step {step}"] = tensors(net)
+        if step == every - 1:
+            history["the stages that aren't open yet"] = tensors(net[0], net[1], net[2])
+    before = tensors(net[0], net[1])
+    for _ in range(2):
+        a_step(net, optimizer, images, labels, lambda: names.open_stages(stages, 2))
+    history["two lower stages, all open, before they are closed"] = before
+    history["the same, closed, two steps later"] = tensors(net[0], net[1])
+    history["the upper stages then"] = tensors(net[2], net[3])
+    net.train()
+    names.open_stages(stages, 0)
+    answers = net(images)
+    history["the answers with no stage open"] = answers.detach()
+    history["whether they can be trained"] = answers.requires_grad
+    return history
+
+
+@check(points=2, needs=["freezing"])
+def gradual(student, reference, draw):
+    """Gradual unfreezing, stage by stage from the head."""
+    for step, every, count in ((0, 5, 4), (4, 5, 4), (5, 5, 4), (14, 5, 4), (15, 5, 4), (99, 5, 4), (3, 1, 9)):
+        expect.agree(student, reference, "stages_open", step, every, count)
+    numbers, images, labels = draw.normal(400), draw.normal(8, 2, 6, 6), draw.integers(0, 3, 8)
+    got = expect.agree_run(student, reference, opened_by_and_by, numbers, images, labels, 2, using=[filled, staged, a_step, tensors],
+                           what="gradual unfreezing")
+    _bitwise(got["the same, closed, two steps later"], got["two lower stages, all open, before they are closed"], "A closed stage")
+    _bitwise(got["the stages that aren't open yet"], tensors(*staged(numbers)[:3]), "A stage that isn't open yet")
+
+
+# --- the chooser ---
+
+def advice(names, tables):
+    """What the learner's `choose` answers to each question about each table of runs."""
+    return [names.choose([dict(run) for run in runs], *question) for runs, questions in tables for question in questions]
+
+
+SIZES = (10, 400)
+
+
+def _made_up_table(draw, cheapest, seeds=5):
+    """(runs in a random order, questions about them). Of six strategies in each quadrant the differences from the best are so many standard
+    errors: 0, nearly 2, under 1, over 2, over 2√5, and far more than any luck. cheapest: which of these is the cheapest, by quadrant."""
+    names, runs, questions = ["probe", "upper", "all", "depth", "gradual", "scratch"], [], []
+    for (size, likeness), bargain in zip(((size, likeness) for size in SIZES for likeness in ("like", "unlike")), cheapest):
+        luck = draw.normal(seeds, std=0.05)  # good and bad seeds, shared by all
+        apart = [0.0, draw.number(1.82, 1.97), draw.number(0.3, 0.8), draw.number(2.3, 4.0), draw.number(5.0, 7.0), draw.number(60.0, 80.0)]
+        costs = draw.permutation(6) + draw.uniform(6, low=0.1, high=0.9) + 1
+        costs[bargain] = 0.5
+        if bargain == 3:
+            costs[0] = 8.0
+        order = draw.permutation(6)
+        for place, errors in enumerate(apart):
+            pattern = draw.normal(seeds)
+            pattern = (pattern - pattern.mean()) / pattern.std()
+            if place == 1:  # the best of all at the luckiest seed
+                pattern = pattern.roll((luck.argmax() - pattern.argmin()).item())
+            worse = 0.008 * (pattern + errors / seeds ** 0.5) * (place > 0)
+            for seed in range(seeds):
+                runs.append({"strategy": names[order[place]], "per_class": size, "likeness": likeness, "seed": seed,
+                             "accuracy": round((0.8 + luck[seed] - worse[seed]).item(), 6),
+                             "seconds": round(costs[place].item() + draw.number(0.0, 0.05) + 20 * (seed == 3), 3)})
+        near = {10: [50, 3, 10], 400: [80, 300, 150, 5000]}[size]
+        budgets = [100.0, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
+        questions += [[near[draw.integers(0, 3, 1).item()], likeness, budget] for budget in budgets] + [[each, likeness, 100.0] for each in near[:2]]
+    return [runs[place] for place in draw.permutation(len(runs))], questions
+
+
+@check(points=2)
+def chooser(student, reference, draw):
+    """The cheapest strategy of those that can't be told from the best."""
+    tables = [_made_up_table(draw, cheapest) for cheapest in ((1, 2, 3, 4), (5, 0, 4, 3), (3, 1, 5, 2))]
+    expect.agree_run(student, reference, advice, tables, what="`choose`, asked several times about made-up runs,")
+
+
+# --- accumulation ---
+
+def accumulated(names, numbers, images, labels, sizes):
+    """Weights after two accumulated steps, with old gradients lying about; the mean losses; the mode afterwards."""
+    nn = torch.nn
+    net = filled(nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)), numbers)
+    optimizer = torch.optim.SGD(net.parameters(), 0.3, momentum=0.9, weight_decay=0.1)
+    net.eval()
+    nn.functional.cross_entropy(net(images), labels).backward()
+    found = {}
+    for number, split in enumerate(sizes, 1):
+        value = names.accumulated_step(net, optimizer, list(zip(images.split(split), labels.split(split))))
+        found[f"the weights after step {number}"] = tensors(net)
+        found[f"the mean loss of step {number}"] = value.detach() if isinstance(value, torch.Tensor) else value
+    found["whether the net is in train mode"] = net.training
+    return found
+
+
+@check(points=2)
+def accumulation(student, reference, draw):
+    """Accumulated gradients that are exactly the large batch's."""
+    numbers, images, labels = draw.normal(400), draw.normal(12, 2, 6, 6), draw.integers(0, 3, 12)
+    for sizes in ([[12], [12]], [[7, 4, 1], [2, 9, 1]], [[4, 4, 4], [1, 11]]):
+        expect.agree_run(student, reference, accumulated, numbers, images, labels, sizes, using=[filled, tensors],
+                         what=f"`accumulated_step` with parts of {' and '.join(map(str, sizes[0]))} images")
+
+
+# --- trained for real ---
+
+def weights_after_tuning(names, state, images, labels, classes, seed):
+    """The state of the fine-tuned net, by name."""
+    from course_lib import pretrained
+    source = pretrained.untrained(len(state["head.2.bias"])).eval()
+    source.load_state_dict(state)
+    net = names.made("my_net")
+    if net is None:
+        torch.manual_seed(seed)
+        bar = iter(names.progress(range(1000)))
+        net = names.fine_tune(source, images, labels, classes, lambda step, loss: next(bar, None))
+    return None if net is None else {name: value.float() for name, value in net.state_dict().items()}
+
+
+TRAINING = {"accuracy": expect.at_least(smoke=0.66), "stem": expect.at_least(smoke=0.5)}
+
+
+@check(points=2, needs=["probing", "freezing"], bounds=TRAINING)
+def training(student, reference, draw):
+    """The source net, fine-tuned on twenty images a class."""
+    data, test = pretrained.tasks("train")["like"], pretrained.tasks("test")["like"]
+    classes = len(data.classes)
+    few = pretrained.few(data, 20, draw.seed() if draw.secret else None)
+    order = draw.permutation(classes) if draw.secret else torch.arange(classes)
+    source = pretrained.source_net()
+    state = student.train(weights_after_tuning, dict(source.state_dict()), few.images, order[few.labels], classes, draw.seed())
+    net = pretrained.with_new_head(source, classes)
+    _load(net, state)
+    # In a random net the stem's filters have nothing in common with the source's.
+    stem = F.cosine_similarity(net.stem[1].weight.flatten(), source.stem[1].weight.flatten(), dim=0).item()
+    test = pretrained.few(test, draw.scale.pick(smoke=100, cpu=400))
+    accuracy = classify.accuracy(net, test.images, order[test.labels])
+    expect.measured(accuracy=accuracy, stem=stem)
+    expect.within("stem", stem, TRAINING["stem"], draw.scale, SCRATCH)
+    untouched = all(torch.equal(own, given) for own, given in zip(net[:-1].parameters(), source[:-1].parameters()))
+    expect.within("accuracy", accuracy, TRAINING["accuracy"], draw.scale,
+                  TOO_MANY if accuracy >= 2 / classes else UNTRAINED if untouched else GUESSING)
+
+
+def _load(net, state):
+    """Lay what came back into the check's own net, or say in a sentence why it doesn't fit."""
+    if state is None:
+        raise Failed("`fine_tune` gave back nothing. Is a `return` missing?")
+    if not isinstance(state, dict):
+        raise Failed("`fine_tune` should give back the fine-tuned net.")
+    for name, own in net.state_dict().items():
+        if name.endswith("num_batches_tracked"):  # frozen norms needn't count
+            continue
+        if name not in state:
+            raise Failed(f"The net that `fine_tune` gives back has no {name!r}: it isn't the source net with a new head. Begin with "
+                         "`pretrained.with_new_head(source, classes)`, and give that net back, not wrapped into another.")
+        if tuple(getattr(state[name], "shape", ())) != tuple(own.shape):
+            raise Failed(f"{name!r} of the net that `fine_tune` gives back has the shape {tuple(getattr(state[name], 'shape', ()))}; it should "
+                         f"be {tuple(own.shape)}: the source's body, and a head for the {net.head[-1].out_features} new classes.")
+        expect.finite(state[name], name, "The net's weights are NaN or infinite: the training has diverged. Lower the rate.")
+        with torch.no_grad():
+            own.copy_(state[name])
+
+
+SCRATCH = ("This net doesn't begin from the source's weights: the filters of its stem have nothing in common with the source's. "
+           "`pretrained.with_new_head` copies the net that you are given; does something set it back, or make a new one?")
+UNTRAINED = ("The net that comes back has the source's body to the last bit, and a head that guesses. Is it the one that was trained, and not "
+             "the one that it was copied from?")
+GUESSING = ("Your net was trained, and does no better than guessing. Is its new head among what the optimiser holds, and do the labels still "
+            "belong to the images?")
+TOO_MANY = ("Your net gets too many of the held-out images wrong. Does everything that should train get enough steps, at a rate that is "
+            "neither too small for the new head nor so large that it wipes out what the source knows?")
