@@ -474,12 +474,13 @@ def secrets(lesson):
 
 
 def _is_telling(line):
-    """Whether a line gives something away: seven tokens or more, and not the head of a block, an import or a decorator.
+    """Whether a line gives something away: seven tokens or more, and not the head of a block, an import or a decorator, nor how every
+    module begins.
 
     What is shorter, `optimizer.step()` or `for x in loader:`, stands in every program.
     """
     tokens = re.findall(r"\w+|[^\w\s]", line)
-    return len(tokens) >= 7 and not line.strip().startswith(("def ", "class ", "for ", "with ", "import ", "from ", "@"))
+    return len(tokens) >= 7 and not line.strip().startswith(("def ", "class ", "for ", "with ", "import ", "from ", "@", "super().__init__()"))
 
 
 def leaks(line, text):

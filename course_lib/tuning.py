@@ -84,8 +84,8 @@ def run(strategy, pieces, source, data, steps, seed, after_step=None):
         body = torch.nn.Sequential(*stages[:-1], *stages[-1][:-1])
         weight, bias = pieces["linear_probe"](pieces["features_of"](body, data.images), data.labels, classes, PROBE_DECAY)
         with torch.no_grad():
-            net.head[-1].weight.copy_(weight)
-            net.head[-1].bias.copy_(bias)
+            for own, probed in zip(net.head[-1].parameters(), (weight, bias)):
+                own.copy_(probed)
     if strategy.rate:
         optimizer = torch.optim.SGD(pieces["layer_rates"](stages[-(strategy.opened or len(stages)):], strategy.rate, strategy.factor),
                                     strategy.rate, MOMENTUM, weight_decay=WEIGHT_DECAY)

@@ -977,7 +977,8 @@ print(f"left and right swapped: the same answer in {share(named(pair) == named(s
 # %% solution="training"
 def fine_tune(source, images, labels, classes, after_step=None):
     """The source net with a new head, fine-tuned: it takes images (n, 1, 14, 14) in [0, 1] to logits
-    (n, classes). Gives back the net that `pretrained.with_new_head` makes, trained.
+    (n, classes). Begins with `net = pretrained.with_new_head(source, classes)`, and gives that net
+    back, trained.
 
     source: a net of stages as `pretrained.source_net()` gives it, which stays as it is. images and
     labels: what there is to learn from, 20 of each class. after_step(step, loss): called after each
