@@ -18,6 +18,7 @@ from collections import defaultdict
 import torch
 
 from course_lib import expect
+from course_lib.bindings import names_in
 from course_lib.check import judge
 from course_lib.draw import Draw
 from course_lib.scale import at_scale
@@ -135,7 +136,7 @@ def key(check, scale, answer=None):
         function = pending.pop()
         if function.__qualname__ not in parts:
             parts[function.__qualname__] = _bare(inspect.getsource(function))
-            pending += [used for used in map(vars(module).get, _names_in(function.__code__))
+            pending += [used for used in map(vars(module).get, names_in(function.__code__))
                         if isinstance(used, types.FunctionType) and used.__module__ == module.__name__]
     parts |= {used.__name__: _bare(inspect.getsource(used)) for used in _subjects(module)}
     parts |= {name: _bare(source) for name, source in answers.reference_cells(check.lesson, setup=False)}
@@ -148,11 +149,6 @@ def _subjects(module):
     """The modules of course_lib that a lesson's checks import, beyond the vocabulary that all checks share."""
     return [used for used in vars(module).values()
             if isinstance(used, types.ModuleType) and used.__name__.startswith("course_lib.") and used is not expect]
-
-
-def _names_in(code):
-    """Global names a function uses, in itself and in what is defined within it."""
-    return {*code.co_names}.union(*(_names_in(const) for const in code.co_consts if isinstance(const, types.CodeType)))
 
 
 def _bare(source):

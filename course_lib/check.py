@@ -149,8 +149,8 @@ def _up_to_first_wrong(result, wanted):
     return {name: result.get(name) for name in names[:until]}
 
 
-def judge_locally(lesson, name, namespace, progress=iter, scale=None):
-    """The Verdict of check `name` on the functions in `namespace`, against the recorded reference.
+def judge_locally(lesson, name, namespace, progress=iter, scale=None, made=lambda name, functions: True):
+    """The Verdict of check `name` on the functions in `namespace`, against the recorded reference. made, progress: as for a Worker.
 
     Raises LookupError for a name that isn't a check. A check whose `needs` don't pass fails with their hint.
     """
@@ -164,7 +164,7 @@ def judge_locally(lesson, name, namespace, progress=iter, scale=None):
             return Verdict(name, verdict.verdict, 0, wanted.points,
                            f"This builds on `{need}`, which doesn't pass yet: {verdict.hint}", verdict.detail)
     recorded = snapshot(lesson).get(name, {"reference": [], "mistakes": []})
-    return judge(wanted, local_student(namespace, made=True, progress=progress),
+    return judge(wanted, local_student(namespace, made=made, progress=progress),
                  replayed_student(recorded["reference"]), public_draw(lesson, name, scale),
                  lambda call, answered: [Mistake(*fields) for fields in recorded["mistakes"]])
 

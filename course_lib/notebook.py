@@ -8,6 +8,7 @@ import threading
 import torch
 
 from course_lib import card
+from course_lib.bindings import Bindings
 from course_lib.check import checks_of, judge_locally
 from course_lib.progress import Progress
 from course_lib.scale import Scale, current_scale
@@ -47,13 +48,17 @@ class Checker:
     """
 
     def __init__(self, lesson):
-        self.lesson, self.progress, self._widget = lesson, Progress(lesson), None
+        self.lesson, self.progress, self._widget, self._bindings = lesson, Progress(lesson), None, Bindings()
         self._show_progress()
+        if _in_notebook():
+            shell = sys.modules["IPython"].get_ipython()
+            shell.events.register("post_run_cell", lambda result: self._bindings.note(shell.user_ns))
 
     def __call__(self, name):
         namespace = sys._getframe(1).f_globals
+        self._bindings.note(namespace)
         try:
-            verdict = judge_locally(self.lesson, name, namespace, progress=bar)
+            verdict = judge_locally(self.lesson, name, namespace, progress=bar, made=self._bindings.is_newer)
         except KeyboardInterrupt:
             verdict = Verdict(name, NOT_GRADED, 0, checks_of(self.lesson)[name].points,
                               "Interrupted. Nothing is lost: run the check again when you like.")

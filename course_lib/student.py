@@ -104,7 +104,7 @@ def _function(what, error):
     return f"`{error['function']}`" if error.get("function", "<module>") != "<module>" else what
 
 
-def local_student(namespace, made=False, progress=iter):
+def local_student(namespace, made=None, progress=iter):
     """The student whose functions are in `namespace`, in this process, through the same codec as a remote one."""
     return Student(Worker(namespace, made, progress).handle)
 

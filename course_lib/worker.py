@@ -6,6 +6,7 @@ trusts nobody and attests nothing: whatever it answers may come from a hostile s
 
 import inspect
 import linecache
+import re
 
 import torch
 
@@ -23,12 +24,12 @@ class BadSignature(Exception):
 class Worker:
     """Answers the requests of a `Student` on a namespace.
 
-    namespace: the dict in which the submission's cells ran. made: whether a probe may take what the learner has
-    already made there (a trained net) instead of making it again; only in the learner's own notebook.
-    progress: wraps the iterable of a long loop, to show how far it is.
+    namespace: the dict in which the submission's cells ran. made: made(name, functions) says whether a probe may take what the
+    learner has already made there (a trained net) instead of making it again with these functions; only in the learner's own
+    notebook. progress: wraps the iterable of a long loop, to show how far it is.
     """
 
-    def __init__(self, namespace, made=False, progress=iter, limits=wire.LIMITS):
+    def __init__(self, namespace, made=None, progress=iter, limits=wire.LIMITS):
         self._namespace, self._made, self._progress, self._limits = namespace, made, progress, limits
 
     def handle(self, frame):
@@ -71,6 +72,7 @@ class Worker:
     def _run(self, names, request):
         scope = {"torch": torch}
         exec(compile(request["source"], "<the check's probe>", "exec"), scope)
+        names.functions = re.findall(r"\bnames\.(\w+)", request["source"])
         return {"value": scope[request["name"]](names, *request["args"])}
 
     def describe(self, error):
@@ -99,7 +101,7 @@ class Names:
     """What a probe sees of the submission: its names as attributes, calls checked against their signatures."""
 
     def __init__(self, namespace, made, progress):
-        self._namespace, self._may_reuse, self.progress = namespace, made, progress
+        self._namespace, self._made, self.progress, self.functions = namespace, made, progress, []
 
     def __getattr__(self, name):
         if name not in self._namespace:
@@ -125,5 +127,8 @@ class Names:
         return call
 
     def made(self, name):
-        """What the learner has already made under `name` in the notebook; None in grading, or when there is none."""
-        return self._namespace.get(name) if self._may_reuse else None
+        """What the learner has already made under `name` in the notebook; None in grading, when there is none, or when the functions
+        that the probe would make it with have changed since."""
+        if self._made and name in self._namespace and self._made(name, self.functions):
+            return self._namespace[name]
+        return None

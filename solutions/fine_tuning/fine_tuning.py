@@ -1026,7 +1026,7 @@ check("training")
 # %% [markdown]
 # ### Broken on purpose
 #
-# Four colleagues fine-tune the source net on 50 images of the task like its own (all stages, rate 0.03). One scales images once more before measuring on them, to mean 0 and deviation 1, although the net does that itself. One made the optimiser *before* putting in the new head. One calls `net.train()` where the test images are measured. One run is healthy. Look at the curves and the numbers, and decide which is which.
+# Four colleagues fine-tune the source net on 50 images of the task like its own (all stages, rate 0.03). One scales images once more before measuring on them, to mean 0 and deviation 1, although the net does that itself. One made the optimiser *before* putting in the new head. One calls `net.train()` where the test images are measured. One run is healthy. Look at the curves (three lie on each other, since two of the faults come after the training) and the numbers, and decide which is which.
 # (How they were broken is written in `course_lib/broken.py`. Guess first.)
 
 # %% tags=["train"]
