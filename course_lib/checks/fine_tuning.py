@@ -73,6 +73,13 @@ def flat_features(names, numbers, images):
     return names.features_of(staged(numbers)[:3].append(torch.nn.Flatten()), images)
 
 
+def form(names, features, labels):
+    """How the probe's numbers come."""
+    weight, bias = names.linear_probe(features, labels, 4)
+    return {"whether they have the features' type": weight.dtype == bias.dtype == features.dtype,
+            "whether they carry a graph": bool(weight.requires_grad or bias.requires_grad)}
+
+
 @check(points=3)
 def probing(student, reference, draw):
     """Features without a trace, and the linear probe at its one optimum."""
@@ -91,6 +98,7 @@ def probing(student, reference, draw):
         # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it.
         expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-4, atol=1e-4)
         expect.same(bias - bias.mean(), wanted[1] - wanted[1].mean(), "`linear_probe`, the bias (up to a constant)", rtol=1e-4, atol=1e-4)
+    expect.agree_run(student, reference, form, features.float(), labels, what="`linear_probe`, asked for what it gives")
 
 
 # --- freezing ---
@@ -240,6 +248,8 @@ def opened_by_and_by(names, numbers, images, labels, every):
     answers = net(images)
     history["the answers with no stage open"] = answers.detach()
     history["whether they can be trained"] = answers.requires_grad
+    names.open_stages(stages, 4)
+    history["the answers with all stages open again, in train mode"] = net(images).detach()
     return history
 
 
@@ -288,7 +298,8 @@ def _made_up_table(draw, cheapest, seeds=5):
                              "accuracy": round((0.8 + luck[seed] - worse[seed]).item(), 6),
                              "seconds": round(costs[place].item() + draw.number(0.0, 0.05) + 20 * (seed == 3), 3)})
         near = {10: [50, 3, 10], 400: [80, 300, 150, 5000]}[size]
-        budgets = [100.0, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
+        exactly = sorted(run["seconds"] for run in runs[-seeds * len(apart):] if run["strategy"] == names[order[costs.argsort()[1]]])[seeds // 2]
+        budgets = [100.0, exactly, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
         questions += [[near[draw.integers(0, 3, 1).item()], likeness, budget] for budget in budgets] + [[each, likeness, 100.0] for each in near[:2]]
     return [runs[place] for place in draw.permutation(len(runs))], questions
 
@@ -309,12 +320,14 @@ def accumulated(names, numbers, images, labels, sizes):
     optimizer = torch.optim.SGD(net.parameters(), 0.3, momentum=0.9, weight_decay=0.1)
     net.eval()
     nn.functional.cross_entropy(net(images), labels).backward()
-    found = {}
+    found, seen = {}, []
+    net[0].register_forward_pre_hook(lambda module, arguments: seen.append(len(arguments[0])))
     for number, split in enumerate(sizes, 1):
         value = names.accumulated_step(net, optimizer, list(zip(images.split(split), labels.split(split))))
         found[f"the weights after step {number}"] = tensors(net)
         found[f"the mean loss of step {number}"] = value.detach() if isinstance(value, torch.Tensor) else value
     found["whether the net is in train mode"] = net.training
+    found["the sizes of the parts that it was given"] = seen
     return found
 
 
@@ -339,7 +352,9 @@ def weights_after_tuning(names, state, images, labels, classes, seed):
         torch.manual_seed(seed)
         bar = iter(names.progress(range(1000)))
         net = names.fine_tune(source, images, labels, classes, lambda step, loss: next(bar, None))
-    return None if net is None else {name: value.float() for name, value in net.state_dict().items()}
+    own = source.state_dict()
+    changed = own.keys() != state.keys() or any(not torch.equal(value, state[name]) for name, value in own.items())
+    return None if net is None else {"net": {name: value.float() for name, value in net.state_dict().items()}, "source changed": changed}
 
 
 TRAINING = {"accuracy": expect.at_least(smoke=0.66), "stem": expect.at_least(smoke=0.5)}
@@ -353,9 +368,14 @@ def training(student, reference, draw):
     few = pretrained.few(data, 20, draw.seed() if draw.secret else None)
     order = draw.permutation(classes) if draw.secret else torch.arange(classes)
     source = pretrained.source_net()
-    state = student.train(weights_after_tuning, dict(source.state_dict()), few.images, order[few.labels], classes, draw.seed())
+    got = student.train(weights_after_tuning, dict(source.state_dict()), few.images, order[few.labels], classes, draw.seed())
+    if got is None:
+        raise Failed("`fine_tune` gave back nothing. Is a `return` missing?")
+    if not isinstance(got, dict) or not isinstance(got.get("net"), dict):
+        raise Failed("`fine_tune` should give back the fine-tuned net.")
     net = pretrained.with_new_head(source, classes)
-    _load(net, state)
+    _load(net, got["net"])
+    expect.true(got.get("source changed") is False, SPOILT)
     # In a random net the stem's filters have nothing in common with the source's.
     stem = F.cosine_similarity(net.stem[1].weight.flatten(), source.stem[1].weight.flatten(), dim=0).item()
     test = pretrained.few(test, draw.scale.pick(smoke=100, cpu=400))
@@ -369,10 +389,6 @@ def training(student, reference, draw):
 
 def _load(net, state):
     """Lay what came back into the check's own net, or say in a sentence why it doesn't fit."""
-    if state is None:
-        raise Failed("`fine_tune` gave back nothing. Is a `return` missing?")
-    if not isinstance(state, dict):
-        raise Failed("`fine_tune` should give back the fine-tuned net.")
     for name, own in net.state_dict().items():
         if name.endswith("num_batches_tracked"):  # frozen norms needn't count
             continue
@@ -387,11 +403,13 @@ def _load(net, state):
             own.copy_(state[name])
 
 
+SPOILT = ("`fine_tune` changes the source net that it is given: whoever fine-tunes it next begins with something else. "
+          "`pretrained.with_new_head` makes a copy; train that.")
 SCRATCH = ("This net doesn't begin from the source's weights: the filters of its stem have nothing in common with the source's. "
            "`pretrained.with_new_head` copies the net that you are given; does something set it back, or make a new one?")
 UNTRAINED = ("The net that comes back has the source's body to the last bit, and a head that guesses. Is it the one that was trained, and not "
              "the one that it was copied from?")
-GUESSING = ("Your net was trained, and does no better than guessing. Is its new head among what the optimiser holds, and do the labels still "
-            "belong to the images?")
+GUESSING = ("Your net was trained, and does hardly better than guessing. Is its new head among what the optimiser holds, do the labels still "
+            "belong to the images, and does it get enough steps?")
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Does everything that should train get enough steps, at a rate that is "
             "neither too small for the new head nor so large that it wipes out what the source knows?")

@@ -164,6 +164,12 @@ def linear_probe(features, labels, classes, decay=1e-2):
     return _optimum(features, classes, objective)
 
 
+@wrong("probing", hint="The numbers don't have the features' type. Compute in float64, and give back `.to(features.dtype)`.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    x = features.double()
+    return _optimum(x, classes, lambda weight, bias: F.cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum())
+
+
 @wrong("probing", hint="There is no bias: it stays at 0.")
 def linear_probe(features, labels, classes, decay=1e-2):
     return _optimum(features, classes, lambda weight, bias: F.cross_entropy(features @ weight.T + 0 * bias, labels) + decay / 2 * weight.square().sum())
@@ -353,8 +359,8 @@ def freeze_norms(net):
     return net
 
 
-@wrong("frozen_norms", hint="Weight and bias are frozen, the statistics aren't: `requires_grad_(False)` doesn't reach buffers. In train mode the layer "
-                            "normalises by the batch, and moves its running mean and variance.")
+@wrong("frozen_norms", hint="Weight and bias are frozen, the statistics aren't: in train mode the layer normalises by the batch, and moves its running mean and "
+                            "variance. `requires_grad_(False)` doesn't reach buffers, and `training=self.training` asks for the batch.")
 def freeze_norms(net):
     for module in net.modules():
         if isinstance(module, _NORMS):
@@ -384,8 +390,8 @@ def freeze_norms(net):
     return net
 
 
-@wrong("frozen_norms", hint="A momentum of 0 stops the running statistics from moving, and in train mode the layer normalises by the batch as before. "
-                            "It has to use what it keeps.")
+@wrong("frozen_norms", hint="The running statistics have stopped (a momentum of 0, or `track_running_stats` off), and in train mode the layer normalises by "
+                            "the batch as before. It has to use what it keeps.")
 def freeze_norms(net):
     for module in net.modules():
         if isinstance(module, _NORMS):
@@ -422,6 +428,45 @@ def freeze_norms(net):
         for name, child in parent.named_children():
             if isinstance(child, _NORMS):
                 setattr(parent, name, _Frozen(child))
+    return net
+
+
+@wrong("frozen_norms", hint="Only the net's direct children, or their children, are looked at. Batch norms stand deeper: go through `net.modules()`.")
+def freeze_norms(net):
+    for name, child in net.named_children():
+        if isinstance(child, _NORMS):
+            setattr(net, name, _Frozen(child))
+    return net
+
+
+@wrong("frozen_norms", hint="Weight and bias are frozen, the statistics aren't: in train mode the layer normalises by the batch, and moves its running mean and "
+                            "variance. `requires_grad_(False)` doesn't reach buffers, and `training=self.training` asks for the batch.")
+def freeze_norms(net):
+    class Frozen(_Frozen):
+        def forward(self, x):
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, eps=self.eps)
+    return _replaced(net, Frozen)
+
+
+@wrong("frozen_norms", hint="Weight and bias get no gradients any more, but those that they hold are left, and an optimiser goes on using them. Set them to None, "
+                            "as `freeze` does; and `eval()` lasts until somebody calls `net.train()`.")
+def freeze_norms(net):
+    for module in net.modules():
+        if isinstance(module, _NORMS):
+            module.eval()
+            module.requires_grad_(False)
+    return net
+
+
+@wrong("frozen_norms", hint="The running statistics have stopped (a momentum of 0, or `track_running_stats` off), and in train mode the layer normalises by "
+                            "the batch as before. It has to use what it keeps.")
+def freeze_norms(net):
+    for module in net.modules():
+        if isinstance(module, _NORMS):
+            module.track_running_stats = False
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+                parameter.grad = None
     return net
 
 
@@ -568,6 +613,11 @@ def layer_rates(stages, rate, factor=2.6):
     return _groups(stages, lambda distance: rate / (factor * distance) if distance else rate)
 
 
+@wrong("discriminative", hint="The rate falls in proportion to the distance. Each stage's is that of the next one, divided: a power of the factor.")
+def layer_rates(stages, rate, factor=2.6):
+    return _groups(stages, lambda distance: rate / (factor * distance + 1))
+
+
 @wrong("discriminative", hint="All stages before the head have the same rate. Each is to be slower than the next by the factor.")
 def layer_rates(stages, rate, factor=2.6):
     return _groups(stages, lambda distance: rate / factor if distance else rate)
@@ -628,6 +678,21 @@ def layer_rates(stages, rate, factor=2.6):
 @wrong("gradual", hint="At the first step nothing is open. The head trains from step 0 on: one more than `step // every`.")
 def stages_open(step, every, count):
     return min(count, step // every)
+
+
+@wrong("gradual", hint="Rounded, a stage opens half of `every` too early. A stage more after every *full* `every` steps: `step // every`.")
+def stages_open(step, every, count):
+    return min(count, 1 + round(step / every))
+
+
+@wrong("gradual", hint="An open stage isn't put into train mode: once closed, it stays in eval mode for good. `stage.train()`, whatever was before.")
+def open_stages(stages, opened):
+    for number, stage in enumerate(stages):
+        if number >= len(stages) - opened:
+            unfreeze(stage)
+        else:
+            freeze(stage)
+            stage.eval()
 
 
 @wrong("gradual", hint="The number goes on growing when all stages are open.")
@@ -753,6 +818,11 @@ def _paired(times=2.0, root=True, ddof=1):
     return told
 
 
+@wrong("chooser", hint="A strategy that takes exactly the budget is out here. Out is what is above it.")
+def choose(runs, per_class, likeness, budget):
+    return _chosen(runs, per_class, likeness, budget - 1e-9)
+
+
 @wrong("chooser", hint="This always takes the highest mean, however close the others are. What can't be told from it counts as equal, and of equals the "
                        "cheapest is wanted.")
 def choose(runs, per_class, likeness, budget):
@@ -859,6 +929,40 @@ def accumulated_step(net, optimizer, parts):
         value += loss.item() * len(labels) / total
     optimizer.step()
     return value
+
+
+@wrong("accumulation", hint="The parts' mean losses are added up as they are: with k parts the step is k times too large. Weight each by its share of the images.")
+def accumulated_step(net, optimizer, parts):
+    optimizer.zero_grad()
+    value = 0.0
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels)
+        loss.backward()
+        value += loss.item()
+    optimizer.step()
+    return value
+
+
+@wrong("accumulation", hint="The optimiser steps after every part. One step is asked for, after the last.")
+def accumulated_step(net, optimizer, parts):
+    optimizer.zero_grad()
+    value, total = 0.0, sum(len(labels) for _, labels in parts)
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels) * len(labels) / total
+        loss.backward()
+        optimizer.step()
+        value += loss.item()
+    return value
+
+
+@wrong("accumulation", hint="The parts are put together again, so that the whole batch has to fit after all. Take one after the other: that is what it is for.")
+def accumulated_step(net, optimizer, parts):
+    images, labels = (torch.cat(each) for each in zip(*parts))
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 @wrong("accumulation", hint="Dividing by the number of parts gives an image in a small part more weight than one in a large part. Weight by `len(labels) / total`.")
@@ -1014,6 +1118,18 @@ def fine_tune(source, images, labels, classes, after_step=None):
     return _tuned(copy.deepcopy(source), images, labels, steps=2, after_step=after_step)
 
 
+@wrong("training", hint="changes the source net that it is given")
+def fine_tune(source, images, labels, classes, after_step=None):
+    source.head[-1] = nn.Linear(source.head[-1].in_features, classes)
+    return _tuned(source, images, labels, steps=2, after_step=after_step)
+
+
+@wrong("training", hint="changes the source net that it is given")
+def fine_tune(source, images, labels, classes, after_step=None):
+    source.train()(images)  # its statistics move
+    return _tuned(pretrained.with_new_head(source, classes), images, labels, steps=2, after_step=after_step)
+
+
 @wrong("training", hint="it isn't the source net with a new head")
 def fine_tune(source, images, labels, classes, after_step=None):
     net = nn.Sequential(source, nn.Linear(20, classes))
@@ -1038,6 +1154,6 @@ def fine_tune(source, images, labels, classes, after_step=None):
     return net
 
 
-@wrong("training", hint="Your net gets too many of the held-out images wrong.", trains="five steps")
+@wrong("training", hint="get enough steps", trains="five steps")
 def fine_tune(source, images, labels, classes, after_step=None):
     return _tuned(pretrained.with_new_head(source, classes), images, labels, 0.01, 5, after_step=after_step)
