@@ -219,6 +219,19 @@ def linear_probe(features, labels, classes, decay=1e-2):
 
 # --- freezing ---
 
+@wrong("freezing", hint="Only parameters that hold a gradient are frozen. In a net that hasn't been trained yet none does, and it goes on training.")
+def freeze(module):
+    for parameter in module.parameters():
+        if parameter.grad is not None:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+
+
+@wrong("freezing", hint="SGD's fourth argument isn't the decay but the dampening. Give it by name: `weight_decay=…`.")
+def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
+    return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], rate, momentum, weight_decay)
+
+
 @wrong("freezing", hint="`module.requires_grad = False` sets an attribute that nobody reads. `requires_grad_`, with the underscore, is the method, "
                         "and each parameter has its own `requires_grad`.")
 def freeze(module):
@@ -431,21 +444,12 @@ def freeze_norms(net):
     return net
 
 
-@wrong("frozen_norms", hint="Only the net's direct children, or their children, are looked at. Batch norms stand deeper: go through `net.modules()`.")
+@wrong("frozen_norms", hint="Only the net's direct children are looked at, and those are stages. Batch norms stand deeper: go through `net.modules()`.")
 def freeze_norms(net):
     for name, child in net.named_children():
         if isinstance(child, _NORMS):
             setattr(net, name, _Frozen(child))
     return net
-
-
-@wrong("frozen_norms", hint="Weight and bias are frozen, the statistics aren't: in train mode the layer normalises by the batch, and moves its running mean and "
-                            "variance. `requires_grad_(False)` doesn't reach buffers, and `training=self.training` asks for the batch.")
-def freeze_norms(net):
-    class Frozen(_Frozen):
-        def forward(self, x):
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, eps=self.eps)
-    return _replaced(net, Frozen)
 
 
 @wrong("frozen_norms", hint="Weight and bias get no gradients any more, but those that they hold are left, and an optimiser goes on using them. Set them to None, "
@@ -458,16 +462,36 @@ def freeze_norms(net):
     return net
 
 
-@wrong("frozen_norms", hint="The running statistics have stopped (a momentum of 0, or `track_running_stats` off), and in train mode the layer normalises by "
-                            "the batch as before. It has to use what it keeps.")
+@wrong("frozen_norms", hint="Only the net's own `train` is changed. A stage that is put into train mode by itself takes its norms with it: the layers have to hold.")
 def freeze_norms(net):
-    for module in net.modules():
-        if isinstance(module, _NORMS):
-            module.track_running_stats = False
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
-                parameter.grad = None
+    norms = [module for module in net.modules() if isinstance(module, _NORMS)]
+    train = net.train
+
+    def still(mode=True):
+        train(mode)
+        for norm in norms:
+            norm.eval()
+        return net
+
+    for norm in norms:
+        norm.eval()
+        for parameter in norm.parameters():
+            parameter.requires_grad_(False)
+            parameter.grad = None
+    net.train = still
     return net
+
+
+@wrong("frozen_norms", hint="What the layer computes with isn't what its state dict holds: a checkpoint that is loaded changes nothing. Compute from the four buffers.")
+def freeze_norms(net):
+    class Frozen(_Frozen):
+        def __init__(self, norm):
+            super().__init__(norm)
+            self.four = [value.clone() for value in (self.running_mean, self.running_var, self.weight, self.bias)]
+
+        def forward(self, x):
+            return F.batch_norm(x, *self.four, False, eps=self.eps)
+    return _replaced(net, Frozen)
 
 
 @wrong("frozen_norms", hint="`BatchNorm1d` is left out. Heads have it, too.")
@@ -613,9 +637,20 @@ def layer_rates(stages, rate, factor=2.6):
     return _groups(stages, lambda distance: rate / (factor * distance) if distance else rate)
 
 
-@wrong("discriminative", hint="The rate falls in proportion to the distance. Each stage's is that of the next one, divided: a power of the factor.")
+@wrong("discriminative", hint="The rate falls like 1/(1 + factor·distance). Each stage's is that of the next one, divided: a power of the factor.")
 def layer_rates(stages, rate, factor=2.6):
     return _groups(stages, lambda distance: rate / (factor * distance + 1))
+
+
+@wrong("discriminative", hint="The number of stages is built in here. Count the ones that come: `len(stages)`.")
+def layer_rates(stages, rate, factor=2.6):
+    return [{"params": [p for p in stage.parameters() if p.requires_grad], "lr": rate / factor ** (4 - number)} for number, stage in enumerate(stages)]
+
+
+@wrong("discriminative", hint="`stages.reverse()` turns the caller's list round. `reversed(stages)` leaves it as it is.")
+def layer_rates(stages, rate, factor=2.6):
+    stages.reverse()
+    return [{"params": [p for p in stage.parameters() if p.requires_grad], "lr": rate / factor ** distance} for distance, stage in enumerate(stages)]
 
 
 @wrong("discriminative", hint="All stages before the head have the same rate. Each is to be slower than the next by the factor.")
@@ -693,6 +728,29 @@ def open_stages(stages, opened):
         else:
             freeze(stage)
             stage.eval()
+
+
+@wrong("gradual", hint="When all are open it begins anew: that is the remainder. All stay open: `min(count, …)`.")
+def stages_open(step, every, count):
+    return 1 + (step // every) % count
+
+
+@wrong("gradual", hint="The number of stages is built in here. It is the argument `count`.")
+def stages_open(step, every, count):
+    return min(4, 1 + step // every)
+
+
+@wrong("gradual", hint="Only the batch norms of a closed stage are put into eval mode. All of it is to be: dropout too. `stage.eval()`.")
+def open_stages(stages, opened):
+    for number, stage in enumerate(stages):
+        if number >= len(stages) - opened:
+            unfreeze(stage)
+            stage.train()
+        else:
+            freeze(stage)
+            for module in stage.modules():
+                if isinstance(module, _NORMS):
+                    module.eval()
 
 
 @wrong("gradual", hint="The number goes on growing when all stages are open.")
@@ -843,19 +901,6 @@ def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, told=told)
 
 
-@wrong("chooser", hint="The differences aren't paired: the spread of the seeds, which both strategies share, drowns them. Take the difference seed by "
-                       "seed, and its standard error.")
-def choose(runs, per_class, likeness, budget):
-    rows = [run for run in runs if run["likeness"] == likeness]
-    size = min({run["per_class"] for run in rows}, key=lambda m: abs(math.log(per_class / m)))
-    counts, numbered = {}, []
-    for run in rows:
-        if run["per_class"] == size:
-            counts[run["strategy"]] = counts.get(run["strategy"], -1) + 1
-            numbered.append({**run, "seed": counts[run["strategy"]]})
-    return _chosen(numbered, per_class, likeness, budget)
-
-
 @wrong("chooser", hint="This compares with twice the standard deviation of the differences. The standard error of their mean is smaller: divide by √n.")
 def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, told=_paired(root=False))
@@ -907,6 +952,24 @@ def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, nearest=lambda n, m: (m > n, -m if m <= n else m))
 
 
+@wrong("chooser", hint="The cost is the mean of the seconds here, which a single slow run upsets. The median is asked for, for the cheapest as well.")
+def choose(runs, per_class, likeness, budget):
+    possible = [run for run in runs if run["likeness"] == likeness]
+    size = min({run["per_class"] for run in possible}, key=lambda n: abs(math.log(per_class / n)))
+    seconds = lambda name: [run["seconds"] for run in possible if run["per_class"] == size and run["strategy"] == name]
+    names = [name for name in dict.fromkeys(run["strategy"] for run in possible) if statistics.median(seconds(name)) <= budget]
+    left = [run for run in runs if run["strategy"] in names]
+    return _chosen(left, per_class, likeness, 1e9, cost_of=statistics.mean)
+
+
+@wrong("chooser", hint="The number of seeds is built in as 5. Count them.")
+def choose(runs, per_class, likeness, budget):
+    def told(a, b):
+        apart = [x - y for x, y in zip(a, b)]
+        return statistics.mean(apart) > 2 * statistics.stdev(apart) / 5 ** 0.5
+    return _chosen(runs, per_class, likeness, budget, told=told)
+
+
 @wrong("chooser", hint="This goes by each strategy's best seed. The mean over the seeds is what can be expected.")
 def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, mean=max)
@@ -931,7 +994,7 @@ def accumulated_step(net, optimizer, parts):
     return value
 
 
-@wrong("accumulation", hint="The parts' mean losses are added up as they are: with k parts the step is k times too large. Weight each by its share of the images.")
+@wrong("accumulation", hint="The parts' mean losses are added up as they are, in the gradient and in what is returned. Weight each by its share of the images.")
 def accumulated_step(net, optimizer, parts):
     optimizer.zero_grad()
     value = 0.0
@@ -963,6 +1026,19 @@ def accumulated_step(net, optimizer, parts):
     loss.backward()
     optimizer.step()
     return loss.item()
+
+
+@wrong("accumulation", hint="The net is put into eval mode. It is to stay in the mode that it is in, each layer in its own.")
+def accumulated_step(net, optimizer, parts):
+    net.eval()
+    value, total = 0.0, sum(len(labels) for _, labels in parts)
+    optimizer.zero_grad()
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels) * len(labels) / total
+        loss.backward()
+        value += loss.item()
+    optimizer.step()
+    return value
 
 
 @wrong("accumulation", hint="Dividing by the number of parts gives an image in a small part more weight than one in a large part. Weight by `len(labels) / total`.")
@@ -1001,7 +1077,7 @@ def accumulated_step(net, optimizer, parts):
     return value
 
 
-@wrong("accumulation", hint="The optimiser steps after every part. One step is asked for, after the last.")
+@wrong("accumulation", hint="The optimiser steps after every part, on gradients that pile up. One step is asked for, after the last.")
 def accumulated_step(net, optimizer, parts):
     value, total = 0.0, sum(len(labels) for _, labels in parts)
     for images, labels in parts:
@@ -1097,7 +1173,7 @@ def fine_tune(source, images, labels, classes, after_step=None):
     return _tuned(pretrained.untrained(classes), images, labels, 0.1, after_step=after_step)
 
 
-@wrong("training", hint="This net doesn't begin from the source's weights")
+@wrong("training", hint="does something set it back, or make a new one?")
 def fine_tune(source, images, labels, classes, after_step=None):
     net = pretrained.with_new_head(source, classes)
     for module in net.modules():  # meant for the head
@@ -1124,7 +1200,7 @@ def fine_tune(source, images, labels, classes, after_step=None):
     return _tuned(source, images, labels, steps=2, after_step=after_step)
 
 
-@wrong("training", hint="changes the source net that it is given")
+@wrong("training", hint="whoever fine-tunes it next begins with something else")
 def fine_tune(source, images, labels, classes, after_step=None):
     source.train()(images)  # its statistics move
     return _tuned(pretrained.with_new_head(source, classes), images, labels, steps=2, after_step=after_step)
