@@ -186,6 +186,7 @@ check("probing")
 # * the same on digits, which are **unlike** it.
 #
 # The source net is what the rest of the lesson is about, small enough to be trained again and again: a residual net in five stages for 14×14 pixels, 145 000 parameters, trained on five classes of Fashion-MNIST, each upright and turned by one, two and three quarter turns, which makes twenty. (To tell five things apart takes little; to tell which way up they are takes shapes. Gidaris et al. 2018 teach nets nothing else.) It is trained once, in about 20 seconds, and then lies in your cache folder, with a checksum.
+
 # %% tags=["train"]
 from course_lib.data import load_images
 
@@ -789,7 +790,7 @@ print("You predicted the smaller loss under noise for:", my_predictions["noise"]
 # * **Blur.** On digits it is the other way round: the probe loses 13 and 15 points, everything at one rate 20 and 36, from scratch 29 and 34. With few clothes from scratch loses 8, all the others 2 to 3; with many, from scratch and the probe lose least, 3 each.
 # * **Rotation.** On clothes from scratch loses least, 17 and 29 points. On few digits all lose about the same; on many, the probe loses nearly twice as much as the next.
 #
-# So there is no robust strategy, only one that is robust against something. And a small loss isn't a good result: on few noisy digits, from scratch and everything at one rate lose very different amounts and end level at 0.61. Kumar et al. found that the probe loses less, on other shifts and with larger nets. Why each way of training leaves a net open to another shift we haven't measured. Measure on your own shift before you choose a strategy for its robustness.
+# So there is no robust strategy, only one that is robust against something. And a small loss isn't a good result: on few noisy digits, from scratch and everything at one rate lose 8 and 13 points and end level at 0.61. Kumar et al. found that the probe loses less, on other shifts and with larger nets. Why each way of training leaves a net open to another shift we haven't measured. Measure on your own shift before you choose a strategy for its robustness.
 #
 # With labelled images *from* the shift, which we haven't got here, the best *part* to tune depends on it (Lee et al. 2023, "surgical fine-tuning"): the first block for corrupted inputs, the middle for subpopulation shifts, the last for labels that are flipped or hang on something spurious.
 #
