@@ -48,7 +48,7 @@ class Student:
         It reaches the submission's functions as attributes of `names`. What comes back can be forged, so it must be
         something that only right work can produce.
         """
-        source = "\n".join(textwrap.dedent(inspect.getsource(function)) for function in (*using, probe))
+        source = "\n".join(map(_source, (*using, probe)))
         return self._keep(self._ask("Your code", do="run", name=probe.__name__, source=source, args=list(args))["value"])
 
     def train(self, probe, *args, using=()):
@@ -75,6 +75,11 @@ class Student:
             hint, detail = _sentence(what, error)
             self._fail(hint, f"{error.get('kind')} {error.get('type', '')}", detail)
         return answer
+
+
+@functools.cache
+def _source(function):
+    return textwrap.dedent(inspect.getsource(function))
 
 
 def _is_answer(answer):

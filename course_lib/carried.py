@@ -1,0 +1,345 @@
+"""Ranks whose messages the check carries: how code for several processes is judged with none of them running.
+
+A rank of a submission is played again and again, each time up to where it waits for a message that hasn't come. What it has
+sent until then comes back to the check, which hands it to the other ranks' plays, and counts it. So nothing hangs: ranks
+that wait for each other are seen to, and told. And a submission can't say that it has sent or received what it hasn't:
+
+- numbers and bytes are counted here, outside;
+- `mark` is added to every number on its way. What really came over the wire bears it, and what was computed past the wire
+  doesn't;
+- `witness` hands out a number in the middle of a backward pass, but only when an all-reduce has been launched by then.
+
+Inside a play `torch.distributed` is initialised with a process group that knows all this, so that the learner's code calls
+`dist.send`, `dist.all_reduce` and the rest as it does between processes. As with gloo, a send is over when it is received.
+"""
+
+import math
+import sys
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from course_lib.verdict import Failed
+
+PLAYS = 2_000  # of one rank; far more than any exercise needs
+OPERATIONS = 5_000  # of one play
+REDUCTIONS = {"SUM": lambda stacked: stacked.sum(0), "MAX": lambda stacked: stacked.amax(0), "MIN": lambda stacked: stacked.amin(0),
+              "PRODUCT": lambda stacked: stacked.prod(0)}
+NAMES = {"send": "a send to rank {peer}", "recv": "a receive from rank {peer}", "all_reduce": "an all-reduce", "reduce": "a reduce to rank {peer}",
+         "broadcast": "a broadcast from rank {peer}", "all_gather": "an all-gather", "barrier": "a barrier"}
+
+
+# --- Beside the submission: one play of one rank ---
+
+class _Waits(BaseException):
+    """The rank can't go on before operation number `index` is over."""
+
+    def __init__(self, index):
+        self.index = index
+
+
+class _Work(dist._Work):
+    """What an operation that was launched gives back; its tensors change when it is waited for, and not before."""
+
+    def __init__(self, group, index, tensors):
+        super().__init__()
+        self._group, self._index, self._tensors = group, index, tensors
+
+    def wait(self, timeout=None):
+        if not self.is_completed():
+            raise _Waits(self._index)
+        with torch.no_grad():
+            for tensor, new in zip(self._tensors, self._group.arrived[self._index]):
+                tensor.copy_(new.reshape(tensor.shape))
+        self._tensors = ()
+        return True
+
+    def get_future(self):
+        raise RuntimeError("in a check, an operation gives back something to `wait()` for, and no future")
+
+    def is_completed(self):
+        return self._index in self._group.arrived
+
+
+class CarriedGroup(dist.ProcessGroup):
+    """The process group of a play. operations: those launched so far, each a dict of what it is and holds. arrived: the tensors that
+    an operation has brought, by its number, for those that are over."""
+
+    def __init__(self, rank, world, arrived):
+        super().__init__(rank, world)
+        self.operations, self.arrived = [], arrived
+
+    def _launch(self, kind, tensor, into, peer=-1, tag=0, reduction="", sends=True):
+        """sends: whether the tensor's numbers are anybody's business. Where a message is to come, they may be anything."""
+        if len(self.operations) >= OPERATIONS:
+            raise RuntimeError(f"more than {OPERATIONS:,} operations: does a loop not end?")
+        self.operations.append({"kind": kind, "peer": int(peer), "tag": int(tag), "reduction": reduction,
+                                "like": tensor.detach().clone() if sends else torch.zeros_like(tensor)})
+        return _Work(self, len(self.operations) - 1, into)
+
+    def send(self, tensors, dst, tag=0):
+        return self._launch("send", tensors[0], [], dst, tag)
+
+    def recv(self, tensors, src, tag=0):
+        return self._launch("recv", tensors[0], tensors, src, tag, sends=False)
+
+    def recv_anysource(self, tensors, tag=0):
+        raise RuntimeError("receive from a rank that you name: `dist.recv(tensor, src)`")
+
+    def allreduce(self, tensors, opts):
+        return self._launch("all_reduce", tensors[0], tensors, reduction=_reduction(opts.reduceOp))
+
+    def reduce(self, tensors, opts):
+        into = tensors if opts.rootRank == self.rank() else []
+        return self._launch("reduce", tensors[0], into, opts.rootRank, reduction=_reduction(opts.reduceOp))
+
+    def broadcast(self, tensors, opts):
+        root = opts.rootRank == self.rank()
+        return self._launch("broadcast", tensors[0], [] if root else tensors, opts.rootRank, sends=root)
+
+    def allgather(self, outputs, inputs, opts):
+        return self._launch("all_gather", inputs[0], outputs[0])
+
+    def barrier(self, opts=None):
+        return self._launch("barrier", torch.zeros(0), [], sends=False)
+
+    def witness(self):
+        """A number from the check, handed out once an all-reduce has been launched."""
+        number = torch.zeros((), dtype=torch.float64)
+        self._launch("witness", number, [number], sends=False).wait()
+        return number
+
+    def getBackendName(self):
+        return "carried"
+
+    def size(self):
+        return super().size()
+
+
+def _reduction(operation):
+    for name in REDUCTIONS:
+        if operation == getattr(dist.ReduceOp, name):
+            return name
+    raise ValueError("gloo reduces by SUM, MAX, MIN or PRODUCT, and can't average: divide the sum yourself")
+
+
+_now = {}  # the group of the play that is going on
+_kept = {}  # by rank: what has arrived in the plays before, so that it needn't be sent again
+dist.Backend.register_backend("carried", lambda store, rank, world, timeout: _now["group"], devices=["cpu"])
+
+
+def play(function, rank, world, known, fresh):
+    """Run `function()` as this rank, as far as what has arrived lets it.
+
+    known: how many of its operations the check knows from earlier plays, 0 in the first. fresh: [number of an operation, the tensors
+    that it has brought] since the last play. Returns a dict: the operations after the known ones, the known ones in short, the number
+    of the operation that it waits for, or None and its result.
+    """
+    if dist.is_initialized():
+        raise RuntimeError("torch.distributed is initialised in the notebook itself; call `dist.destroy_process_group()` there. "
+                           "Ranks are for `launch`, in processes of their own.")
+    arrived = _kept[rank] = _kept[rank] if known else {}
+    arrived.update(fresh)
+    group = _now["group"] = CarriedGroup(rank, world, arrived)
+    torch.default_generator.manual_seed(rank)  # ranks that were started apart draw apart
+    hook = sys.excepthook
+    dist.init_process_group("carried", store=dist.HashStore(), rank=rank, world_size=world)
+    try:
+        result, waits = function(), None
+    except _Waits as stopped:
+        result, waits = None, stopped.index
+    finally:
+        dist.destroy_process_group()
+        sys.excepthook = hook  # initialising sets one that puts the rank before each line
+    return {"operations": group.operations[known:], "known": summary(group.operations[:known]), "waits": waits, "result": result}
+
+
+def summary(operations):
+    """What tells whether a play does the same as the one before: [kinds and peers, the sum of all that is sent]."""
+    return [" ".join(f"{each['kind']}:{each['peer']}" for each in operations),
+            float(sum(each["like"].double().nan_to_num().sum() for each in operations))]
+
+
+def played(names, body, rank, world, known, fresh, args):
+    """The probe around a check's own: `body`, by name, plays a rank."""
+    from course_lib.carried import play
+    return play(lambda: globals()[body](names, rank, world, *args), rank, world, known, fresh)
+
+
+# --- In the check: the carrier ---
+
+@dataclass(frozen=True)
+class Ran:
+    """results: what each rank returned. operations: by rank, each operation's (kind, numbers, peer), in the order of their launch;
+    sent: by rank, the bytes that it has sent itself, between two ranks."""
+
+    results: list
+    operations: list
+    sent: list
+
+
+def run(student, world, body, *args, using=(), mark=0.0, marked=("recv", "all_reduce", "reduce", "broadcast", "all_gather"), witness=None):
+    """Run the probe `body(names, rank, world, *args)` as `world` ranks and carry their messages. Returns what Ran says.
+
+    mark: added to every floating number on its way to another rank, in operations of the kinds `marked`. witness: the factor that
+    `CarriedGroup.witness` gives out; with it, no all-reduce is over before each rank has asked for it.
+    The whole counts as one call in `student.log`. Raises Failed: a rank raises, two ranks' operations don't fit each other, ranks
+    wait in vain.
+    """
+    first, ranks, marks = len(student.log), [_Rank(rank) for rank in range(world)], dict.fromkeys(marked, mark)
+
+    def fail(kind, hint, detail=""):
+        student.log[first:] = [{"failed": kind, "detail": hint}]
+        raise Failed(hint, detail)
+
+    while True:
+        for rank in ranks:
+            if rank.can_go_on():
+                try:
+                    said = student.run(played, body.__name__, rank.number, world, len(rank.operations), rank.fresh(), list(args),
+                                       using=(*using, body))
+                except Failed as failure:
+                    student.log[first:] = [student.log[-1]]
+                    raise Failed(failure.hint, failure.detail or f"in rank {rank.number} of {world}") from None
+                problem = rank.take(said)
+                if problem:
+                    fail("form", problem)
+        if not any([*(_carry_messages(ranks, marks, fail)), *(_carry_collectives(ranks, marks, witness is not None, fail)),
+                    *(_give_witness(ranks, witness))]):
+            break
+    if not all(rank.done for rank in ranks):
+        if witness is not None and any(rank.waits_early() for rank in ranks):
+            fail("waits", "Your backward pass stops to wait for an all-reduce. Launch it with `async_op=True`, go on, and wait in `finish`.")
+        waiting = "; ".join(f"rank {rank.number} {rank.state()}" for rank in ranks)
+        fail("waits", f"With {world} ranks yours wait for ever: {waiting}.")
+    ran = Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
+              [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks])
+    student.log[first:] = [{"results": ran.results, "operations": [[list(each) for each in some] for some in ran.operations]}]
+    return ran
+
+
+class _Rank:
+    """A rank as the carrier knows it. arrived: by an operation's number, what it has brought; given: how many of those it has been told."""
+
+    def __init__(self, number):
+        self.number, self.operations, self.arrived, self.waits, self.done, self.result = number, [], {}, None, False, None
+        self.plays, self.given = 0, 0
+
+    def can_go_on(self):
+        return not self.done and (not self.plays or self.waits in self.arrived)
+
+    def fresh(self):
+        """What has arrived since it was last asked."""
+        given, self.given = self.given, len(self.arrived)
+        return [list(each) for each in list(self.arrived.items())[given:]]
+
+    def take(self, said):
+        """Keep what a play said; returns a sentence when it isn't what a play of the same rank can say."""
+        said = said if isinstance(said, dict) else {}
+        new, waits, known = said.get("operations"), said.get("waits"), said.get("known")
+        if not isinstance(new, list) or not all(map(_is_operation, new)) or len(new) + len(self.operations) > OPERATIONS \
+                or not isinstance(known, list) or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations)):
+            return "What your ranks say to each other doesn't follow the format."
+        kinds, total = summary(self.operations)
+        if known[:1] != [kinds] or not isinstance(known[-1], float) or not math.isclose(known[-1], total, rel_tol=1e-9, abs_tol=1e-9):
+            return (f"Rank {self.number} does something else when it is run again with the same seed and the same messages. "
+                    "It must depend on nothing but its arguments.")
+        self.plays += 1
+        if self.plays > PLAYS:
+            return f"Rank {self.number} waits more than {PLAYS:,} times."
+        self.operations += new
+        self.waits, self.done, self.result = waits, waits is None, said.get("result")
+        return None
+
+    def waits_early(self):
+        return not self.done and self.operations[self.waits]["kind"] == "all_reduce" and not any(
+            each["kind"] == "witness" for each in self.operations)
+
+    def state(self):
+        if self.done:
+            return "has ended"
+        operation = self.operations[self.waits]
+        if operation["kind"] == "witness":
+            return "is in the middle of its backward pass, and has launched no all-reduce yet"
+        return f"waits for {_named(operation)} (operation {self.waits + 1}, {tuple(operation['like'].shape)})"
+
+
+def _named(operation):
+    return NAMES[operation["kind"]].format(peer=operation["peer"])
+
+
+def _is_operation(each):
+    return isinstance(each, dict) and each.get("kind") in {*NAMES, "witness"} and isinstance(each.get("like"), torch.Tensor) \
+        and type(each.get("peer")) is int and type(each.get("tag")) is int and each.get("reduction") in {"", *REDUCTIONS}
+
+
+def _fits(one, other):
+    return one["like"].numel() == other["like"].numel() and one["like"].dtype == other["like"].dtype
+
+
+def _marked(tensor, mark):
+    return tensor + mark if mark and tensor.is_floating_point() else tensor
+
+
+def _carry_messages(ranks, marks, fail):
+    """Hand over each message that is sent and received; yields True for each."""
+    for sender in ranks:
+        for receiver in ranks:
+            ends = lambda rank, kind, peer: [index for index, each in enumerate(rank.operations)
+                                             if each["kind"] == kind and each["peer"] == peer.number]
+            tags = dict.fromkeys(sender.operations[index]["tag"] for index in ends(sender, "send", receiver))
+            for tag in tags:
+                pairs = zip(*([index for index in ends(rank, kind, peer) if rank.operations[index]["tag"] == tag]
+                              for rank, kind, peer in ((sender, "send", receiver), (receiver, "recv", sender))))
+                for sent, taken in pairs:
+                    if sent not in sender.arrived:
+                        one, other = sender.operations[sent], receiver.operations[taken]
+                        if not _fits(one, other):
+                            fail("fit", f"With {len(ranks)} ranks, rank {sender.number} sends {_size(one)} to rank {receiver.number}, "
+                                        f"which has room for {_size(other)}.")
+                        sender.arrived[sent], receiver.arrived[taken] = [], [_marked(one["like"], marks.get("recv"))]
+                        yield True
+
+
+def _size(operation):
+    return f"{operation['like'].numel()} numbers of {str(operation['like'].dtype).removeprefix('torch.')}"
+
+
+def _carry_collectives(ranks, marks, held, fail):
+    """Bring those collectives to an end that all ranks have launched; yields True for each."""
+    collectives = [[index for index, each in enumerate(rank.operations) if each["kind"] not in ("send", "recv", "witness")] for rank in ranks]
+    for count, indices in enumerate(zip(*collectives), 1):
+        if indices[0] in ranks[0].arrived:
+            continue
+        operations = [rank.operations[index] for rank, index in zip(ranks, indices)]
+        for rank, other in zip(ranks, operations):
+            one = operations[0]
+            if any(one[key] != other[key] for key in ("kind", "peer", "reduction")) or not _fits(one, other):
+                fail("order", f"The ranks' collectives don't fit each other. As collective number {count}, rank 0 makes {_named(one)} of "
+                              f"{_size(one)}, and rank {rank.number} {_named(other)} of {_size(other)}. All ranks must make the same ones "
+                              "in the same order.")
+        if held and operations[0]["kind"] == "all_reduce" and not all(any(each["kind"] == "witness" for each in rank.operations) for rank in ranks):
+            continue
+        kind, stacked = operations[0]["kind"], torch.stack([each["like"] for each in operations])
+        for rank, index in zip(ranks, indices):
+            rank.arrived[index] = [_marked(each, marks.get(kind)) for each in _outcome(kind, operations[0], stacked, rank.number)]
+        yield True
+
+
+def _outcome(kind, operation, stacked, rank):
+    if kind == "all_reduce" or kind == "reduce" and operation["peer"] == rank:
+        return [REDUCTIONS[operation["reduction"]](stacked).to(stacked.dtype)]
+    if kind == "broadcast" and operation["peer"] != rank:
+        return [stacked[operation["peer"]]]
+    return list(stacked) if kind == "all_gather" else []
+
+
+def _give_witness(ranks, witness):
+    """Give out the number to each rank that has launched an all-reduce before it asked; yields True for each."""
+    for rank in ranks:
+        kinds = [each["kind"] for each in rank.operations]
+        for index, kind in enumerate(kinds):
+            if kind == "witness" and index not in rank.arrived and "all_reduce" in kinds[:index]:
+                rank.arrived[index] = [torch.as_tensor(witness, dtype=torch.float64)]
+                yield True
