@@ -76,8 +76,8 @@ def main(arguments=None):
     rank, world = dist.get_rank(), dist.get_world_size()
     say = print if rank == 0 else lambda text: None
     train, test = load_images(chosen.data, "train"), load_images(chosen.data, "test")
-    if chosen.batch % world or not 1 <= chosen.batch <= len(train):
-        raise SystemExit(f"--batch {chosen.batch}: to be shared equally by {world} ranks, and at most {len(train):,}.")
+    if chosen.batch % world or not 1 <= chosen.batch <= len(train) or chosen.every < 1:
+        raise SystemExit(f"--batch is shared equally by {world} ranks and is at most {len(train):,}; --every counts from 1.")
     torch.manual_seed(chosen.seed)
     net = make_net(train.images.shape[1], len(train.classes)).to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)

@@ -92,7 +92,8 @@ def alone(tmp_path_factory):
 def launched(tmp_path_factory):
     """By name: the checkpoint, what was printed, errors, exit code. Both at once, since most of their time is importing torch."""
     folders = {name: tmp_path_factory.mktemp(name) for name in ("whole", "killed")}
-    commands = command(folders["whole"], 3), command(folders["killed"], 2, "--die-at", "8", "1")  # in step 7 it waits for rank 0, which then has written step 6
+    # In step 7 the rank that is to die waits for rank 0, which by then has written step 6.
+    commands = command(folders["whole"], 3), command(folders["killed"], 2, "--die-at", "8", "1")
     environment = os.environ | SETTINGS
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(each, env=environment, **pipes) for each in commands]
@@ -187,10 +188,10 @@ def test_a_checkpoint_of_another_training_is_refused(alone):
         main(arguments(alone, seed=1))
 
 
-@pytest.mark.parametrize("batch", [0, IMAGES + 1])
-def test_a_batch_that_cannot_be_is_refused(batch, tmp_path):
-    with pytest.raises(SystemExit, match=f"--batch {batch}: to be shared equally by 1 ranks, and at most 490"):
-        main(arguments(tmp_path / "last.pt", batch=batch))
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"batch": IMAGES + 1}, {"every": 0}], ids=str)
+def test_what_cannot_be_is_refused(wrong, tmp_path):
+    with pytest.raises(SystemExit, match="--batch is shared equally by 1 ranks and is at most 490; --every counts from 1"):
+        main(arguments(tmp_path / "last.pt", **wrong))
 
 
 def test_a_checkpoint_that_was_not_finished_leaves_the_one_before(alone, tmp_path, monkeypatch):
