@@ -500,7 +500,8 @@ from torchvision.models import resnet18
 sizes = [parameter.numel() * 4 for parameter in resnet18().parameters()]
 small = sum(size < 10_000 for size in sizes)
 print(f"ResNet-18: {len(sizes)} parameters, {sum(sizes) / 1e6:.0f} MB; "
-      f"{small} of them are smaller than 10 kB, and together {sum(s for s in sizes if s < 10_000) / 1e6:.2f} MB")
+      f"{small} of them are smaller than 10 kB, together "
+      f"{sum(size for size in sizes if size < 10_000) / 1e6:.2f} MB")
 
 
 def one_or_many(rank, world, lengths, repeats=5):
@@ -803,7 +804,57 @@ for batch, rate, warmup in ((32, 0.02, 0), (256, 0.02, 0), (256, 0.16, 0), (256,
 #
 # ## 8 · Out of the notebook
 #
-# SCRIPT
+# A long training isn't run from a notebook. The same thing as a script is `course_lib/ddp_script.py`: PyTorch's own DDP and sampler, which you can read now, 120 lines. It is started by `torchrun`, which does what `launch` does here, and for several machines:
+#
+#     torchrun --standalone --nproc-per-node=2 --max-restarts=3 -m course_lib.ddp_script --steps 200 --checkpoint runs/last.pt
+#
+# `torchrun` starts the ranks and tells each its number in the variables `RANK`, `LOCAL_RANK` and `WORLD_SIZE`. (Where a machine can't resolve its own name, it hangs: add `--local-addr=127.0.0.1`.)
+#
+# **When a rank dies**, torchrun ends the others and starts all of them again with the same arguments, up to `--max-restarts` times. What is lost is every step since the last checkpoint, and the seconds of starting. So each rank loads net, optimiser and step; rank 0 alone writes, to another name first, and then renames, so that a checkpoint is whole or the one before. The ranks may get other numbers at a restart. And the batch is that of all ranks together, so that their number may change too.
+# Restarting doesn't cure a mistake in the code: that fails each time.
+#
+# Below, rank 1 kills itself in step 45. The last checkpoint is of step 40. (Two starts of two Pythons that import torch: this takes most of the time.)
+
+# %% tags=["train"]
+import subprocess
+import sys
+import tempfile
+
+options = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+           "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+with tempfile.TemporaryDirectory() as folder, open(f"{folder}/errors", "w+") as errors:
+    command = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
+               "--nproc-per-node=2", "--max-restarts=3", "-m", "course_lib.ddp_script", "--data=digits",
+               "--steps=60", "--every=20", f"--checkpoint={folder}/last.pt", "--die-at", "45", "1"]
+    torchrun = subprocess.Popen([sys.executable, *command], env=os.environ | options, text=True,
+                                stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
+    try:
+        for line in torchrun.stdout:
+            print(line, end="")
+        torchrun.wait()
+    finally:
+        torchrun.terminate()    # after an interrupt; it ends its ranks first
+        torchrun.wait()
+    errors.seek(0)
+    said = [line for line in errors.read().splitlines() if "(exitcode" in line]
+print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:1])
+
+# %% [markdown]
+# (`TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` is there because of a fault: with torch 2.15, ranks that were started again hung here, it seems because they read the addresses of the dead ones. PyTorch's issue 135712 has the same symptom and names this remedy.)
+#
+# **Several machines**, under Slurm: one `torchrun` a node, which starts that node's ranks. All nodes must see the checkpoint's folder.
+#
+#     #!/bin/bash
+#     #SBATCH --nodes=4
+#     #SBATCH --ntasks-per-node=1
+#     #SBATCH --gpus-per-node=4
+#     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+#     first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+#     srun torchrun --nnodes="$SLURM_NNODES" --nproc-per-node=4 --max-restarts=3 --rdzv-id="$SLURM_JOB_ID" \
+#         --rdzv-backend=c10d --rdzv-endpoint="$first:29500" \
+#         -m course_lib.ddp_script --batch 512 --steps 2000 --checkpoint /shared/run/last.pt
+#
+# What was tried: one machine, one to three processes on the CPU, one of two killed. Several nodes and Slurm were not; those lines follow PyTorch's documentation of `torchrun`, its elastic quickstart, and the example `sbatch_run.sh` of its DDP series.
 #
 # ## 9 · Train
 #
@@ -888,7 +939,59 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 # %% [markdown]
 # ### Broken on purpose
 #
-# BROKEN
+# Five colleagues train the same net with your `DDP` and your `shard`, on two processes, for six epochs, by plain SGD at the rate 0.05. One run is healthy. One colleague hands the same epoch to `shard` every time. One has lost the division: gradients are summed. One makes each rank's net anew after wrapping it, so that the ranks begin apart. And one lets each rank look at all test images and adds up what they find. Look at the curves and numbers, and decide which is which. Which of them would a loss curve have told you?
+# (How they were broken is written in `course_lib/broken.py`. Guess first.)
+
+# %% tags=["train"]
+from matplotlib import pyplot as plt
+
+from course_lib import broken
+from course_lib.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, use_style
+
+use_style()
+some = scale.pick(smoke=512, cpu=4_000)
+seen = load_images("fashion_mnist", "train", size=14, limit=some, fallback="digits")
+runs = broken.ranks(globals(), small_net(), seen, test)
+figure, axes = plt.subplots(figsize=(8, 3.2))
+for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION, PURPLE)):
+    smooth = torch.tensor(run.losses).unfold(0, 10, 5).mean(1)
+    axes.plot(5 * torch.arange(len(smooth)), smooth, color=colour, label=name)
+    print(f"{name}: ranks apart by {run.apart:.1e}; first step {run.first_step:.4f}; batches of epoch 2 "
+          f"that were in epoch 1: {run.repeated:.0%}; {run.right:,} of {run.of:,} test images right")
+axes.set(xlabel="step", ylabel="training loss, mean of 10 steps", title="Five trainings on two processes")
+axes.legend()
+plt.show()
+print("You predicted that a sum in place of the mean makes:", my_predictions["sum"])
+
+# %% [markdown]
+# <details><summary>The answer</summary>
+#
+# **A** hands on one epoch: all batches come again, in the same order, and nothing else shows it. **B** sums: the first step is twice that of the others, and with plain SGD that is all. The rate has grown by the number of ranks. (With Adam, which divides by the gradient's size, not even that: you would notice nothing, until a threshold for clipping gradients or the weight decay meant something else.) **C** counts every test image on both ranks: more right answers than there are images, or, divided by their number, an accuracy beyond 1. Where somebody divides by twice the number, even that is gone. **E** never had one net: the ranks are apart from the first step to the last, and each gradient is the mean over two different nets. **D** is healthy.
+#
+# The loss curve gives away B and E at most. Compare the ranks' weights once at the start of a run, by an all-reduce of their maximum and minimum; print the first indices of each epoch; count the examples that you validate on.
+# </details>
+#
+# One fault more, because you will meet it: a rank that leaves a loop early. In a notebook `launch` tells what happened; in a script it is silence, until the backend's time is over (30 minutes by default with gloo; 10 with nccl).
+
+# %%
+def stops_early(rank, world):
+    net = nn.Linear(2, 1)
+    ddp = DDP(net)
+    for step in range(10):
+        loss = ddp(torch.randn(4, 2)).pow(2).mean()
+        loss.backward()
+        if rank == 1 and step == 3:    # "this batch has no examples for me"
+            continue
+        ddp.finish()
+
+
+try:
+    launch(stops_early, 2, timeout=5)
+except RankError as error:
+    print(error)
+
+# %% [markdown]
+# Rank 1 has gone on to the next step, and its next collective is a broadcast or a bucket too few: from then on the ranks' collectives are one apart. If shapes happen to fit, nobody waits at all, and each rank sums up different things. It is over only when one of them runs out.
 #
 # ## 10 · In your own words
 #
