@@ -35,17 +35,20 @@ def in_buckets(sizes, cap):
 
 
 @given(steps, links)
+@settings(deadline=None)
 def test_one_device_sends_nothing(step, link):
     assert data_parallel(step, link, 1) == naive_ddp(step, link, 1) == step.compute == pytest.approx(bucketed_ddp(step, link, 1, one_each(step)))
 
 
 @given(steps, worlds)
+@settings(deadline=None)
 def test_over_a_perfect_link_there_is_only_compute(step, devices):
     assert data_parallel(step, FREE, devices) == naive_ddp(step, FREE, devices) == step.compute
     assert bucketed_ddp(step, FREE, devices, one_each(step)) == pytest.approx(step.compute)
 
 
 @given(steps, links, worlds)
+@settings(deadline=None)
 def test_overlap_never_costs_and_never_hides_more_than_the_backward_pass(step, link, devices):
     with_it, without = (bucketed_ddp(step, link, devices, one_each(step), overlap) for overlap in (True, False))
     assert step.compute <= with_it <= without * (1 + 1e-9)
@@ -54,6 +57,7 @@ def test_overlap_never_costs_and_never_hides_more_than_the_backward_pass(step, l
 
 
 @given(steps, links, worlds)
+@settings(deadline=None)
 def test_buckets_save_latency_alone(step, link, devices):
     """All in one bucket: the same bytes as parameter by parameter, in fewer messages."""
     together = bucketed_ddp(step, link, devices, [list(range(len(step.sizes)))], overlap=False)
@@ -62,6 +66,7 @@ def test_buckets_save_latency_alone(step, link, devices):
 
 
 @given(steps, links, worlds, st.floats(1.1, 10))
+@settings(deadline=None)
 def test_what_is_slower_takes_longer(step, link, devices, factor):
     slower = (Link(link.bandwidth / factor, link.latency, link.call), Link(link.bandwidth, link.latency * factor, link.call))
     larger = Step(step.forward, step.backward, tuple(size * factor for size in step.sizes))
@@ -72,6 +77,7 @@ def test_what_is_slower_takes_longer(step, link, devices, factor):
 
 
 @given(steps, st.integers(2, 32), st.floats(1e7, 1e11))
+@settings(deadline=None)
 def test_the_ring_needs_what_no_algorithm_can_do_without(step, devices, bandwidth):
     """2(N − 1)/N of the tensor a rank; over its one link the star's root passes N times as much."""
     link = Link(bandwidth, 0.0)
@@ -102,9 +108,11 @@ def test_buckets_are_a_queue_for_one_link(step, link, devices):
 
 
 @given(steps, links, st.floats(0, 1))
+@settings(deadline=None)
 def test_the_ceiling_of_data_parallel_is_its_limit(step, link, share):
     step = Step(step.forward, step.backward, step.sizes, step.forward * share)
-    speed = 10**9 * step.compute / data_parallel(step, link, 10**9)
+    many = 10**15
+    speed = many * step.compute / data_parallel(step, link, many)
     assert speed == pytest.approx(parallel_cost.ceiling_of_data_parallel(step, link), rel=1e-3)
 
 
