@@ -70,7 +70,8 @@ def star(sizes, link, devices):
 
 
 def data_parallel(step, link, devices, backward_at_once=True):
-    """nn.DataParallel: the parameters to all, forward, backward, the gradients back to device 0.
+    """nn.DataParallel as the lesson builds it: the parameters to all, one by one (torch's packs small ones together), forward, backward, the
+    gradients back to device 0.
 
     All forward passes share one interpreter. backward_at_once: autograd has a thread for each GPU; for CPUs it has one in all (then
     `backward` is done once for each device).
@@ -93,11 +94,11 @@ def bucketed_ddp(step, link, devices, buckets, overlap=True):
     buckets: lists of positions in step.sizes, in the order in which they leave. The time of the backward pass is spread over the
     parameters as their bytes are: right for linear layers, rough for convolutions.
     """
-    there, end = 0, 0.0
+    there, end, whole = 0, 0.0, step.size
     for bucket in buckets:
         size = sum(step.sizes[position] for position in bucket)
         there += size
-        ready = step.forward + step.backward * there / step.size if overlap else step.compute
+        ready = step.forward + step.backward * there / whole if overlap else step.compute
         end = max(ready, end) + ring_all_reduce(size, link, devices)
     return max(end, step.compute)
 

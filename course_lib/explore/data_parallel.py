@@ -56,6 +56,7 @@ def where_it_pays(assign_buckets, links=None):
     waiting = axes["time"].barh(heights, [1.0] * 3, left=[1.0] * 3, color="white", edgecolor=list(COLOURS.values()), hatch="////", height=0.6)
     axes["time"].set(title="A step, ms (hatched: it waits)", yticks=[], ylim=(2.6, -0.7), xlim=(0, 10_000))  # wide labels for the layout
     axes["time"].grid(axis="y", visible=False)
+    axes["time"].locator_params(axis="x", nbins=4)
 
     def redraw(link, bandwidth, latency, devices, parameters, forward, backward, interpreter, bucket, overlap, split):
         over = parallel_cost.Link(bandwidth * 1e9, latency * 1e-6, links[link].call)
