@@ -29,7 +29,7 @@ class Link:
 # Latencies: NCCL's own constants for its ring and large messages, as torch._inductor.comm_analysis has them (baseLat, hwLat).
 LINKS = {
     "NVLink 3": Link(300e9, 3.4e-6, 8.4e-6, "nominal: 600 GB/s in both directions together (NVIDIA A100); latency from NCCL's constants"),
-    "PCIe": Link(10e9, 5.7e-6, 8.4e-6, "what torch._inductor.comm_analysis reckons with between GPUs without NVLink; nominal for 3.0 ×16: 16 GB/s"),
+    "PCIe": Link(10e9, 5.7e-6, 8.4e-6, "what torch._inductor.comm_analysis reckons with without NVLink; nominal for 3.0 ×16: 16 GB/s"),
     "10 Gbit Ethernet": Link(1.25e9, 50e-6, 0.0, "nominal rate; the latency is assumed"),
 }
 

@@ -65,6 +65,15 @@ def predicted(net, times, world, link, copying, buckets):
             NAIVE: parallel_cost.naive_ddp(part, link, world), BUCKETS: parallel_cost.bucketed_ddp(part, link, world, buckets)}
 
 
+def table(rows):
+    """Seconds by row and method as text, in milliseconds. rows: label → {name of METHODS: seconds}; what isn't there stays empty."""
+    wide = max(map(len, rows), default=0)
+    lines = [" " * wide + "".join(f"{name:>15}" for name in METHODS) + "   (ms)"]
+    for label, row in rows.items():
+        lines.append(f"{label:<{wide}}" + "".join(f"{1000 * row[name]:>15.2f}" if name in row else " " * 15 for name in METHODS))
+    return "\n".join(lines)
+
+
 def _only(pieces):
     return {name: pieces[name] for name in PIECES if name in pieces}
 

@@ -111,7 +111,8 @@ def tables(runs):
     """What was measured, as Markdown."""
     steps = [run for run in runs if run["kind"] == "step"]
     if steps:
-        head("net", "parameters", "ranks", "bucket", *(f"{name}, ms" for name in METHODS), "speed-up with buckets", "images a second", "buckets / torch's DDP")
+        head("net", "parameters", "ranks", "bucket", *(f"{name}, ms" for name in METHODS), "speed-up with buckets", "images a second",
+             "buckets / torch's DDP")
     for run in steps:
         ms = run["ms"]
         row(run["net"], f"{run['parameters']:,}", str(run["world"]), run["cap"], *(ms[name] for name in METHODS), ms[SINGLE] / ms[BUCKETS],
