@@ -665,7 +665,30 @@ class DDP(nn.Module):
 # %% check="overlap"
 check("overlap")
 # %% [markdown]
-# TIMELINE
+# Does it overlap? `timeline.record` writes down, inside a rank, when forward and backward pass begin and end, when each parameter has its gradient (a tick), and when each message leaves and is back. One step of a net of 25 MB on two ranks, with your two versions:
+
+# %%
+from course_lib import timeline
+
+
+def one_step(rank, world, bucketed):
+    net = nn.Sequential(*[nn.Linear(1024, 1024) for _ in range(6)])
+    ddp = DDP(net, cap=8 * 2**20) if bucketed else net
+    for _ in range(3):    # the first two warm up
+        dist.barrier()
+        with timeline.record(net) as spans:
+            ddp(torch.randn(128, 1024)).square().mean().backward()
+            ddp.finish() if bucketed else average_gradients(net)
+    return spans
+
+
+recorded = {"all-reduce after the backward pass": launch(one_step, 2, False),
+            "hooks and buckets": launch(one_step, 2, True)}
+print(*map(timeline.describe, recorded.values()), sep="\n")
+timeline.draw(recorded)
+
+# %% [markdown]
+# Above, nothing is sent until the last gradient is there. Below, each bucket leaves as soon as its ticks are complete, and only the last one, of the first layers, sticks out at the end: nothing is left to hide it behind. A long bar of few bytes is a rank that waits for a slower one.
 #
 # ## 6 · Data, batch norm, and the rate
 #
@@ -800,7 +823,69 @@ for batch, rate, warmup in ((32, 0.02, 0), (256, 0.02, 0), (256, 0.16, 0), (256,
 #
 # ## 7 · Measured
 #
-# MEASURED
+# How long does a step take, on this machine, by each way? (Without the optimiser's part, which is the same everywhere. The batch of 96 is split; DataParallel's devices are two names for one processor, so what it can gain here are threads.)
+
+# %% tags=["train"]
+from tqdm.auto import tqdm
+
+from course_lib import parallel_speed
+
+
+def perceptron(width):
+    widths = [256, width, width, width]
+    layers = [each for a, b in zip(widths, widths[1:]) for each in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+x, y = torch.randn(96, 256), torch.randint(10, (96,))
+nets = {f"{count} parameters": perceptron(width) for count, width in
+        (("94 thousand", 160), ("1 million", 640), ("10 million", 2200))}
+steps = scale.pick(smoke=3, cpu=10)
+measured = {name: parallel_speed.medians(
+                parallel_speed.step_seconds(globals(), net, x, y, world=2, steps=steps))
+            for name, net in tqdm(nets.items(), unit="net")}
+loopback, copying = parallel_speed.links_here()
+
+# %% [markdown]
+# What should one expect? A cost model, with what you have derived: $N$ devices, each with a net of $S$ bytes; $\alpha$ seconds for a message, $\beta$ bytes a second on a link; $T_f$, $T_b$ for the forward and the backward pass of the whole batch on one device.
+#
+# | way | time of a step |
+# |---|---|
+# | one device | $T_f + T_b$ |
+# | DataParallel | $(T_f + T_b)/N$, plus $2(N-1)(\alpha + S/\beta)$ through device 0, plus what the interpreter does for each replica, one after the other |
+# | DDP, naive | $(T_f + T_b)/N$, plus for each parameter of $s$ bytes $2(N-1)\left(\alpha + \frac{s}{N\beta}\right)$ |
+# | DDP, buckets | $T_f/N$, plus a pipeline: a bucket's all-reduce begins when its gradients are there and the bucket before has gone; the step ends with the last |
+#
+# (`course_lib/parallel_cost.py` has the formulas and where each is from.) On a CPU the same cores compute and send, and all links are one memory; so the model is too hopeful here, and it isn't made for nets whose messages cost nothing but waiting. Beside what was measured:
+
+# %%
+rows = {}
+for name, net in nets.items():
+    byte_sizes = [parameter.numel() * parameter.element_size() for parameter in net.parameters()]
+    rows[name] = measured[name]
+    rows[f"  {name}, predicted"] = parallel_speed.predicted(
+        net, measured[name], 2, loopback, copying, assign_buckets(byte_sizes, 25 * 2**20))
+print(parallel_speed.table(rows))
+print(f"Between ranks: {loopback.bandwidth / 1e9:.2g} GB/s, {1e6 * loopback.latency:.0f} µs a "
+      f"message; within memory: {copying.bandwidth / 1e9:.2g} GB/s.")
+
+# %% [markdown]
+# Turn the model by hand. Where does DataParallel stop paying? Give it a slower link, a larger net, more devices. Where does naive DDP fall behind the one with buckets?
+
+# %%
+from course_lib.explore import data_parallel as explore
+
+explore.where_it_pays(assign_buckets, {"this machine": loopback})
+
+# %% [markdown]
+# DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $k$ seconds, the step can't be shorter than about $2k$ for each device, so at some number of devices it is as slow as with one. DDP's all-reduce costs at most $2S/\beta$, whatever $N$, and hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
+#
+# ### Must you switch?
+#
+# * **For the result: no.** Both give the gradient of the whole batch; you have checked that to ten digits. (Batch norm apart, which sees a device's part in both.)
+# * **One device, or a net as small as the first in the table: use neither.** One process is the simplest, and here the quickest.
+# * **A first experiment on two GPUs**, where sending the net twice is short beside a step: DataParallel may stay. It is one line, and needs no launcher.
+# * **More devices, a larger net, or several machines: switch.** Then device 0's cables and the one interpreter are what you wait for. PyTorch's documentation says it without conditions: "It is recommended to use DistributedDataParallel, instead of this class, to do multi-GPU training, even if there is only a single node" (`nn.DataParallel`). That its cost is a script and a sampler, and no longer a mystery, is what this lesson is for.
 #
 # ## 8 · Out of the notebook
 #
