@@ -1016,7 +1016,7 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 # | 300 steps of 64 images, 2 processes on 2 cores | published | you should see | yours |
 # |---|---|---|---|
 # | ranks differ by | 0 (Li et al. 2020: replicas stay consistent) | 0 | printed above |
-# | from one process | mathematically 0 (the same paper, section 2.2) | TRAINDIFF | printed above |
+# | from one process | 0 but for rounding (the same paper) | TRAINDIFF | printed above |
 # | accuracy | none for this net | TRAINACC | printed above |
 #
 # Not exactly 0 against one process: in float32 a sum in another order rounds otherwise, and 300 steps let that grow. The check computes in float64.
