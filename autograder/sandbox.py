@@ -35,7 +35,7 @@ from course_lib.scale import Scale
 READY_S = 600
 FORK_S = 60  # it takes 0.05 s of a processor's time
 DONE_S = 10  # the fork of a check has nothing left to do
-PATIENCE = 10  # a limit in seconds may become so many times as long where others take the processor
+PATIENCE = 3  # a limit in seconds may become so many times as long where others take the processor; that in all doesn't
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -395,8 +395,8 @@ class Box:
 
 class Deadline:
     """Seconds for a Box to answer in. Those in which it waits for a processor that others are using don't count, up to PATIENCE times
-    as many on the clock: whoever keeps many processes busy would else take the neighbours' work along. What its own processes take
-    from each other counts."""
+    as many on the clock, and never beyond the end of the submission's time: whoever keeps many processes busy would else take the
+    neighbours' work along. What its own processes take from each other counts."""
 
     def __init__(self, box, seconds):
         self._box, self._seconds, self._start, self._then = box, seconds, time.monotonic(), box.times
