@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Before anything imports torch. As in the lessons: the nets are small, and where both cores are busy two threads take ten times as long.
+# Before anything imports torch. As in the lessons: the nets are small, and where both cores are busy two threads take many times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
