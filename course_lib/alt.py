@@ -1,6 +1,6 @@
 """What a matplotlib figure shows, in words: the text in the place of the picture, for who can't see it.
 
-It goes into an output's metadata, {"image/png": {"alt": …}}, from where nbconvert, Voilà and the course's pages take it.
+It goes into an output's metadata, {"image/png": {"alt": …}}, from where the course's pages and nbconvert's classic ones take it.
 """
 
 import re
@@ -18,8 +18,8 @@ def text_of(figure):
         return figure.get_label()
     title = f"{_plain(figure._suptitle.get_text())}." if figure._suptitle else ""
     plots = [_plot(axes) for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
-    counted = [(text, len(list(same))) for text, same in groupby(filter(None, plots))]
-    return " ".join(filter(None, [title, *(text if count == 1 else f"{count} times: {text}" for text, count in counted)]))
+    counted = [_counted(text, len(list(same))) for text, same in groupby(filter(None, plots))]
+    return " ".join(filter(None, [title, *counted]))
 
 
 def png_with_text(figure):
@@ -29,23 +29,24 @@ def png_with_text(figure):
     return png and (png, {"alt": text_of(figure)})
 
 
+def _counted(text, times):
+    if times == 1:
+        return text
+    return f"{times} pictures." if text == "A picture." else f"{times} times: {text}"
+
+
 def _plot(axes):
     title = next(filter(None, (axes.get_title(place) for place in ("left", "center", "right"))), "")
     across, up = _plain(axes.get_xlabel()), _plain(axes.get_ylabel())
     labels = [f"{up} against {across}" if up and across else up and f"upwards {up}" or across and f"from left to right {across}"]
     bars = [bars for bars in axes.containers if hasattr(bars, "datavalues")]
-    drawn = ([_picture(image) for image in axes.images] + [_curve(line) for line in axes.lines if _name(line)]
+    drawn = (["a picture"] * bool(axes.images) + [_curve(line) for line in axes.lines if _name(line)]
              + [_bars(each, axes) for each in bars] + [_name(each) for each in axes.collections])
     said = "; ".join(part for part in labels + drawn if part)
     if not (said or title or axes.lines or axes.collections):
         return ""
     text = ": ".join(filter(None, [_plain(title) or ("" if axes.images else "plot"), said]))
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _picture(image):
-    height, width = np.shape(image.get_array())[:2]
-    return f"a picture of {width} by {height} pixels"
 
 
 def _curve(line):

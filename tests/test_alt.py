@@ -1,11 +1,14 @@
 """What figures show, in words: sentences written by hand for figures whose contents are known, and the way into a notebook's output."""
 
 import matplotlib
+import nbformat
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from nbconvert import HTMLExporter
 
 from course_lib.alt import png_with_text, text_of
 
@@ -57,7 +60,7 @@ def areas(axes):
     (across, "Plot: from left to right test images right; share: head 0.25, all 0.5."),
     (named_on_a_scale, "Plot: scores from 1 to 2."),
     (areas, "Plot: p_data."),
-    (lambda axes: axes.imshow(np.zeros((3, 5))), "A picture of 5 by 3 pixels."),
+    (lambda axes: axes.imshow(np.zeros((3, 5))), "A picture."),
     (lambda axes: None, ""),
 ])
 def test_one_plot_in_words(draw, text):
@@ -79,7 +82,7 @@ def test_plots_beside_each_other_are_all_there_and_equal_ones_counted():
         axes.imshow(np.zeros((4, 4)))
     panels[0, 0].set_title("drawn")
     figure.suptitle("Digits")
-    assert text_of(figure) == "Digits. Drawn: a picture of 4 by 4 pixels. 5 times: A picture of 4 by 4 pixels."
+    assert text_of(figure) == "Digits. Drawn: a picture. 5 pictures."
 
 
 def test_an_author_can_say_it_better():
@@ -88,7 +91,7 @@ def test_an_author_can_say_it_better():
     assert text_of(figure) == "A spiral that never ends."
 
 
-def test_the_text_goes_with_the_picture_into_the_output(monkeypatch):
+def test_the_text_goes_with_the_picture_into_the_output():
     shell = InteractiveShell()
     shell.display_formatter.formatters["image/png"].for_type(Figure, png_with_text)
     figure, axes = plt.subplots()
@@ -97,3 +100,13 @@ def test_the_text_goes_with_the_picture_into_the_output(monkeypatch):
     assert metadata["image/png"] == {"alt": text_of(figure)}
     assert data["image/png"].startswith("iVBORw0KGgo")  # a PNG's first bytes, in base64
     assert "image/png" not in shell.display_formatter.format(plt.figure())[0]
+
+
+def test_nbconvert_shows_the_text_beside_the_picture():
+    figure, axes = plt.subplots()
+    across(axes)
+    png, metadata = png_with_text(figure)
+    output = nbformat.v4.new_output("display_data", data={"image/png": png}, metadata={"image/png": metadata})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("plt.show()", outputs=[output])])
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)  # its template `lab` shows none
+    assert BeautifulSoup(page, "html.parser").find("img")["alt"] == "Plot: from left to right test images right; share: head 0.25, all 0.5."
