@@ -326,6 +326,7 @@ def visit(chromium, address):
         context = chromium.new_context(**look)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(60_000)
         page.asked_elsewhere, page.errors = [], []
 
         def route(route):
