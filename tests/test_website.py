@@ -15,7 +15,7 @@ from autograder import build, website
 from autograder.build import Course
 from autograder.errors import LessonError
 from browser.conftest import CHROMIUM, FLAGS
-from conftest import need
+from conftest import ROOT, need
 
 SOURCE = r'''# ---
 # jupyter:
@@ -289,6 +289,14 @@ def test_a_cover_that_is_not_drawn_is_named(tmp_path, run_already):
     source.write_text(source.read_text().replace("cover: code-from-matplotlib-import-pyplot-as-plt", "cover: no-such-cell"))
     with pytest.raises(LessonError, match="no-such-cell"):
         website.make(mine, ["powers"], tmp_path / "site", tmp_path / "work", run=lambda lesson, path, course: build.write(path, run_already))
+
+
+def test_the_guides_of_this_course_hold_nothing_that_learners_do_not_get():
+    """Pages take them as they are; lessons' pages are searched when they are made."""
+    guides = {path.name: " ".join(path.read_text(encoding="utf-8").split()) for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+    secrets = [line for lesson in Course().lessons() for _, line in build.secrets(build.read(Course(), lesson))]
+    assert len(secrets) > 100 and len(guides) > 4
+    assert [(name, line) for name, text in guides.items() for line in secrets if line in text] == []
 
 
 # --- in a browser that reaches nothing else ---
