@@ -4,6 +4,8 @@ help:
 	@echo "make lab     set everything up, then open JupyterLab on the lessons"
 	@echo "             LAB_ARGS='--no-browser --port=9999' is passed on to JupyterLab"
 # BEGIN STAFF
+	@echo "make site    make the course's pages in dist/site, for reading without running (some minutes the first time)"
+	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
 	@echo "make test    set everything up, then run all tests (about 20 minutes)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
 # END STAFF
@@ -17,7 +19,10 @@ lab: setup
 	@.venv/bin/course lab -- $(LAB_ARGS)
 
 # BEGIN STAFF
-.PHONY: test
+.PHONY: site test
+site: setup
+	@.venv/bin/autograder site $(SITE_ARGS)
+
 test: setup
 	@.venv/bin/python -m pytest $(TEST_ARGS)
 # END STAFF

@@ -8,6 +8,7 @@ The source is in jupytext's percent format. Its front matter describes the lesso
     #     title: The mathematics of GANs
     #     minutes: 110                    at the keyboard
     #     builds_on: []                   names of other lessons
+    #     cover: <cell id>                whose picture stands for the lesson on the map of the pages; may be left out
     # ---
 
 A cell's header says what the cell is for. Marks are written `key="value"`, or as one of the tags below; a bare word in a

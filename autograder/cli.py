@@ -180,6 +180,33 @@ def run_release(arguments, course):
     return 0
 
 
+# --- site ---
+
+def add_site(commands):
+    parser = _parser(commands, "site", "make the course's pages, for reading without running", """\
+Runs the solved notebooks and makes static pages of them and of the guides: searchable, with maths, light and dark, and
+without need of a network. An exercise shows what learners get; no solution, and no instructor's cell, is in them. What was run
+is kept in build/site, and runs again only when the lesson, course_lib or the scale has changed. $COURSE_SCALE is the scale.""", """\
+examples:
+  autograder site                         dist/site/index.html; some minutes for each lesson the first time
+  autograder site gan_math --out pages
+  autograder site --solutions             for a class that has handed in: solutions in, folded away
+  COURSE_SCALE=smoke autograder site      quick, to see how it looks""", run_site)
+    parser.add_argument("lessons", nargs="*", metavar="LESSON", help="a folder of solutions/ (default: all)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where to (default: dist/site)")
+    parser.add_argument("--solutions", action="store_true", help="also the solutions and model answers, folded away")
+    parser.add_argument("--external-links", action="store_true", help="also ask the addresses of other sites that pages link to")
+
+
+def run_site(arguments, course):
+    from autograder import website
+    made = website.make(course, course.choose(arguments.lessons), arguments.out or course.root / "dist" / "site",
+                        course.root / "build" / "site", arguments.solutions, arguments.external_links, _execute)
+    unasked = f"; {_count(made['external'], 'link')} to other sites not asked (--external-links)" if made["external"] else ""
+    print(f"{made['index']}: {_count(made['pages'], 'page')}, no broken link{unasked}")
+    return 0
+
+
 # --- gate and calibrate ---
 
 def add_gate(commands):
@@ -378,7 +405,7 @@ def _students(arguments):
     return arguments.students.split(",") if arguments.students else None
 
 
-COMMANDS = [add_build, add_release, add_grade, add_feedback, add_report, add_gate, add_calibrate]
+COMMANDS = [add_build, add_release, add_site, add_grade, add_feedback, add_report, add_gate, add_calibrate]
 
 if __name__ == "__main__":
     sys.exit(main())

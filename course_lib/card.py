@@ -30,8 +30,13 @@ def as_html(verdict):
     figures = f'<div style="margin-top:4px;opacity:.75;font-size:.92em">{_inline(_figures(verdict))}</div>' if verdict.figures else ""
     return (f'<div role="status" style="border-left:5px solid {colour};padding:8px 14px;margin:2px 0;line-height:1.45;'
             f'background:color-mix(in srgb,{colour} 9%,transparent);max-width:50em;overflow-wrap:anywhere">'
-            f'<strong style="color:{colour}">{mark} {word}</strong> &nbsp;<code>{html.escape(verdict.check)}</code>'
+            f'<strong style="color:{_on_any_page(colour)}">{mark} {word}</strong> &nbsp;<code>{html.escape(verdict.check)}</code>'
             f' &nbsp;<span style="opacity:.75">{_score(verdict)}</span>{hint}{detail}{figures}</div>')
+
+
+def _on_any_page(colour):
+    """The colour as CSS for text: towards the page's own text colour, so that it is read on a light page and on a dark one."""
+    return f"color-mix(in srgb,{colour} 65%,currentColor)"
 
 
 def _score(verdict):

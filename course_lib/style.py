@@ -38,12 +38,15 @@ def _settings():
 
 
 def use_style():
-    """From now on, matplotlib draws every new figure of this process in the course's style; in a notebook, inline."""
+    """From now on, matplotlib draws every new figure of this process in the course's style; in a notebook, inline, with its text."""
     import matplotlib
     shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
     if shell and hasattr(shell, "kernel"):
         # matplotlib-inline 0.1.6, which d2l pins, doesn't switch itself on under this IPython: figures would be mere text.
         shell.run_line_magic("matplotlib", "inline")
+        from matplotlib.figure import Figure
+        from course_lib.alt import png_with_text
+        shell.display_formatter.formatters["image/png"].for_type(Figure, png_with_text)
     matplotlib.rcParams.update(_settings() | {"figure.dpi": PAGE_DPI})
 
 

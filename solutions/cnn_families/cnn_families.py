@@ -4,6 +4,7 @@
 #     title: VGG, GoogLeNet and ResNet, rebuilt
 #     minutes: 150
 #     builds_on: []
+#     cover: train-torch-manual-seed-2
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
