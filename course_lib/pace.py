@@ -1,7 +1,7 @@
 """How long training takes here: this machine's pace beside that of the machine on which the lessons were timed.
 
 A fixed small piece of training is timed once, in a few seconds, and its time kept in the cache folder. RECORD holds the same
-piece's time and the lessons' on another machine; `python tests/benchmarks/lesson_seconds.py` writes it.
+piece's time and the lessons' on another machine; `python -m tests.benchmarks.lesson_seconds` writes it.
 """
 
 import json

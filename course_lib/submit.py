@@ -183,8 +183,8 @@ def to_exchange(name, path):
         (inner / f"{name}.ipynb").write_bytes(path.read_bytes())
         done = _nbgrader("submit", name, f"--course={released[1]}", f"--Exchange.assignment_dir={folder}")
     when = re.search(r"Submitted as: \S+ \S+ (.+)", done.stderr)
-    said = done.stderr.strip().splitlines() or ["it said nothing"]
-    return {"course": released[1], "when": when[1] if when else "", "error": "" if when else said[-1]}
+    said = re.findall(r"^\[SubmitApp \| (?:ERROR|CRITICAL)\] (.+)$", done.stderr, re.MULTILINE) or [done.stderr.strip() or "it said nothing"]
+    return {"course": released[1], "when": when[1] if when else "", "error": "" if when else said[0]}
 
 
 def _nbgrader(*arguments):

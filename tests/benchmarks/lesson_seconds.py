@@ -1,6 +1,6 @@
 """What a machine takes for all cells of a lesson, training and plots included, for the start page to scale by a machine's pace.
 
-    python tests/benchmarks/lesson_seconds.py [LESSON …] [--scale cpu]
+    python -m tests.benchmarks.lesson_seconds [LESSON …] [--scale cpu]
 
 Runs the solved notebooks (all lessons by default) and writes course_lib/pace.json. Seconds are of the processor, one thread,
 the source nets of fine_tuning included when $COURSE_CACHE is empty. Lessons that aren't named keep their figures; so measure all of
