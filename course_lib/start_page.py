@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from course_lib import pace
-from course_lib.lessons import COURSE, lessons
+from course_lib.lessons import COURSE, LessonError, lessons, read_notebook
 
 PAGE = COURSE / "lessons" / "start.ipynb"
 
@@ -21,12 +21,13 @@ at once whether you are right, and often which mistake it was. Check as often as
 
 **Shift+Enter** runs a cell and goes on to the next. A lesson is a pile of cells, so begin at its top."""
 
-UP_TO_DATE = """*All this is as it was when JupyterLab was started. To bring it up to date, click on it and press **Shift+Enter**.*"""
+UP_TO_DATE = """*All this is as it was when JupyterLab was started. To bring it up to date, go to it with the mouse or the arrow keys and press
+**Shift+Enter**.*"""
 
 TROUBLE = """## When something doesn't work
 
 | what you see | what helps |
-|---|---|
+|:---|:---|
 | a cell runs for ever (`[*]`) | *Kernel → Interrupt Kernel*. Nothing is lost. |
 | `NameError`, or an answer that can't be | *Kernel → Restart Kernel and Run up to Selected Cell…*: names are made from the top down. |
 | a lesson is broken or empty | *File → Revert Notebook to Checkpoint…* |
@@ -128,9 +129,8 @@ def _here(found, machine):
         lines.append("- **Training** runs on the GPU, at the full size (scale `gpu`). How long it takes on one hasn't been timed yet.")
     else:
         factor = pace.slower(machine)
-        compared = "about as fast as" if 0.9 < factor < 1.1 else \
-            f"{factor:.1f} times slower than" if factor > 1 else f"{1 / factor:.1f} times faster than"
-        lines.append(f"- **Training** runs on the processor (scale `{machine.scale}`); every lesson is made for that too. This machine is "
+        compared = "takes about as long as" if 0.9 < factor < 1.1 else f"takes {factor:.1f} times as long as"
+        lines.append(f"- **Training** runs on the processor (scale `{machine.scale}`); every lesson is made for that too. This machine "
                      f"{compared} the one on which the lessons were timed ({pace.record()['machine']}), measured on a small net. "
                      "The last column above, what it takes for all cells of a lesson, is calculated from that; it is longer when other "
                      "programs are busy.")
@@ -166,11 +166,20 @@ def notebook(say=print):
 
 
 def write(path=None, say=print):
-    """Write the page; returns whether that was possible: a folder that can't be written to has none."""
+    """Write the page; returns whether that was possible: a folder that can't be written to has none.
+
+    Cells that a learner has added to it, such as notes, are kept at its end.
+    """
     path = Path(path or PAGE)
+    page = notebook(say)
+    try:
+        ours = {cell["id"] for cell in page["cells"]}
+        page["cells"] += [cell for cell in read_notebook(path).cells if cell.id not in ours and cell.source.strip()]
+    except LessonError:
+        pass  # the first one, or a broken one
     try:
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_text(json.dumps(notebook(say), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         unfinished.replace(path)
         return True
     except OSError:

@@ -41,8 +41,9 @@ def run_snippet(folder, monkeypatch):
 @pytest.mark.parametrize("unpacked", [True, False])
 def test_the_snippet_finds_the_course(packed, tmp_path, monkeypatch, where, unpacked):
     session = tmp_path / "session"
-    place = session / where
-    place.mkdir(parents=True)
+    session.mkdir()
+    place = (session / where).resolve()
+    place.mkdir(parents=True, exist_ok=True)
     if unpacked:
         zipfile.ZipFile(packed).extractall(place)
     else:
@@ -55,7 +56,9 @@ def test_the_snippet_finds_the_course(packed, tmp_path, monkeypatch, where, unpa
 
 def test_without_the_course_it_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(AssertionError, match="Upload the course's zip"):
-        run_snippet(tmp_path, monkeypatch)
+        session = tmp_path / "session"  # its parent is looked through as well
+        session.mkdir()
+        run_snippet(session, monkeypatch)
 
 
 @pytest.fixture

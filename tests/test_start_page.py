@@ -63,9 +63,9 @@ def test_what_builds_on_what_in_words_and_as_a_picture(course):
 
 def test_computing_here_is_scaled_by_the_machines_pace(course, monkeypatch):
     text = start_page.markdown()
-    assert "| 1 h | 4 min |" in text and "| 30 min | not timed yet |" in text and "2.0 times slower than the one" in text
+    assert "| 1 h | 4 min |" in text and "| 30 min | not timed yet |" in text and "takes 2.0 times as long as the one" in text
     monkeypatch.setattr(pace, "this_machine", lambda *_: Machine(0.25, False, ""))
-    assert "| 1 h | 30 s |" in start_page.markdown() and "4.0 times faster than" in start_page.markdown()
+    assert "| 1 h | 30 s |" in start_page.markdown() and "takes 0.2 times as long" in start_page.markdown()
     monkeypatch.setattr(pace, "this_machine", lambda *_: Machine(1.0, True, ""))
     assert "on the GPU" in start_page.markdown() and "4 min" not in start_page.markdown()
     monkeypatch.setattr(pace, "this_machine", lambda *_: None)
@@ -94,6 +94,23 @@ def test_the_page_is_a_valid_notebook_whose_cells_run(course):
             compile(cell.source, cell.id, "exec")
     assert page.cells[1].outputs[0].data["text/markdown"] == start_page.markdown()
     assert start_page.write() and not [path for path in (course / "lessons").iterdir() if path.name.startswith(".")]
+
+
+def test_notes_that_a_learner_has_added_are_kept(course):
+    start_page.write()
+    page = nbformat.read(start_page.PAGE, 4)
+    page.cells.insert(1, nbformat.v4.new_markdown_cell("Ask about the Jacobian."))
+    nbformat.write(page, start_page.PAGE)
+    passed(course, "first", "f")
+    start_page.write()
+    start_page.write()
+    page = nbformat.read(start_page.PAGE, 4)
+    nbformat.validate(page)
+    assert [cell.source for cell in page.cells].count("Ask about the Jacobian.") == 1 and len(page.cells) == 7
+    assert "**3 of 8 points" in page.cells[1].outputs[0].data["text/markdown"]
+    start_page.PAGE.write_text("{")
+    start_page.write()
+    assert len(nbformat.read(start_page.PAGE, 4).cells) == 6
 
 
 def test_a_folder_that_cant_be_written_to_has_no_page(course):

@@ -211,8 +211,22 @@ def test_through_nbgraders_exchange(mine, tmp_path, capsys):
     found, = handin.find(teacher / "submitted", LESSON)
     assert found.data == mine.read_bytes() and found.submitted
 
-    (exchange / "gans2027" / "inbound").rename(exchange / "gone")
-    assert "Inbound directory doesn't exist" in submit.to_exchange(LESSON, mine)["error"]
+
+
+LISTED = "[ListApp | INFO] Released assignments:\n[ListApp | INFO] gans2027 gan_math\n"
+
+
+@pytest.mark.parametrize("listed, said, told", [
+    (LISTED, "[SubmitApp | CRITICAL] Inbound directory doesn't exist: /x\n[SubmitApp | ERROR] nbgrader submit failed\n",
+     {"course": "gans2027", "when": "", "error": "Inbound directory doesn't exist: /x"}),
+    (LISTED, "", {"course": "gans2027", "when": "", "error": "it said nothing"}),
+    (LISTED.replace("gan_math", "gan_math2"), "never asked", None), ("[ListApp | ERROR] no such folder\n", "never asked", None)])
+def test_an_exchange_that_doesnt_take_it(mine, tmp_path, monkeypatch, capsys, listed, said, told):
+    (tmp_path / "nbgrader_config.py").touch()
+    monkeypatch.setattr(submit, "_nbgrader", lambda command, *_: type("Done", (), {"stderr": listed if command == "list" else said}))
+    assert submit.to_exchange(LESSON, mine) == told
+    status, out, _ = run(capsys, "--notebook", mine, "--no-checks")
+    assert status == bool(told) and ("didn't take it" in out and "can be handed in by hand" in out) == bool(told)
 
 
 def nbgrader(folder, *arguments):
