@@ -110,12 +110,12 @@ def _say_what_is_missing(told):
     if told["unanswered"]:
         lines.append(f"not answered yet: {', '.join(told['unanswered'])}")
     if told["stopped"]:
-        lines.append("stop with an error: " + ", ".join(f"{each['cell']} ({each['error']})" for each in told["stopped"]))
-    failed = [each["check"] for each in told["verdicts"] if each["verdict"] != "passed"]
+        lines.append("cells that stop with an error: " + ", ".join(f"{each['cell']} ({each['error']})" for each in told["stopped"]))
+    failed = [each["check"] for each in told["verdicts"] if each["verdict"] != "passed" and each["check"] not in told["unwritten"]]
     if failed:
-        lines.append(f"don't pass yet: {', '.join(failed)}")
+        lines.append(f"checks that don't pass yet: {', '.join(failed)}")
     if told["verdicts"]:
-        print(f"\n{told['points']:g} of {told['points_of_checks']:g} points from the public checks; grading asks the same of other inputs. "
+        print(f"\n{told['points']:g} of {told['points_of_checks']:g} points from the public checks; grading runs the same ones on other inputs. "
             f"Up to {told['points_by_hand']:g} more are given by hand, for answers in words.")
     print("\nStill missing (you may hand in all the same):\n  " + "\n  ".join(lines) if lines else "\nNothing is missing.")
 
