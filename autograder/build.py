@@ -66,6 +66,7 @@ from nbgrader.nbgraderformat import SCHEMA_VERSION
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
 from autograder.errors import LessonError
+from course_lib import start_page
 from course_lib.check import checks_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -595,8 +596,8 @@ def problems(course, lessons):
 
 
 def orphans(course):
-    """One line for each notebook in lessons/ that has no source."""
-    wanted = {course.released(lesson) for lesson in course.lessons()}
+    """One line for each notebook in lessons/ that has no source; the start page, which `course lab` writes there, needs none."""
+    wanted = {course.released(lesson) for lesson in course.lessons()} | {course.root / "lessons" / start_page.PAGE.name}
     there = [path for path in (course.root / "lessons").glob("**/*.ipynb") if ".ipynb_checkpoints" not in path.parts]
     return [f"{course.shown(path)}: no source makes this notebook; delete it, or add solutions/{path.stem}/{path.stem}.py"
             for path in sorted(there) if path not in wanted]

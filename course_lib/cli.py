@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 EXAMPLES = """examples:
@@ -11,6 +12,8 @@ EXAMPLES = """examples:
   course list                         the lessons, their points, and what you have passed
   course check gan_math               run all checks of a lesson on your notebook
   course check gan_math --only gan_value
+  course submit gan_math              what is missing, what the checks give, and one file to hand in
+  course doctor                       what to do when something doesn't work
   course check gan_math --notebook ~/handed_in/gan_math.ipynb --json
 """
 
@@ -51,6 +54,26 @@ def _parser():
     check.add_argument("--notebook", type=Path, help="another notebook than the one under lessons/")
     check.add_argument("--json", action="store_true", help="for a program to read")
     check.set_defaults(run=_check)
+
+    submit = commands.add_parser("submit", help="say what your notebook lacks, and pack it to be handed in",
+                                 description="Run your notebook's exercises and the public checks, say what is still missing, and "
+                                             "pack one file to hand in; through nbgrader's exchange where there is one. Your "
+                                             "notebook is only read.")
+    submit.add_argument("lesson")
+    submit.add_argument("--student", metavar="ID", help="your id in the class; the file is named after it (default: your user name)")
+    submit.add_argument("--notebook", type=Path, help="another notebook than the one under lessons/")
+    submit.add_argument("--to", type=Path, metavar="FOLDER", help="where to put the file, such as the class's folder "
+                                                                  "(default: a new folder below handed_in/)")
+    submit.add_argument("--replace", action="store_true", help="write over a file that is there")
+    submit.add_argument("--no-checks", dest="checks", action="store_false", help="pack at once, without running anything")
+    submit.add_argument("--json", action="store_true", help="for a program to read")
+    submit.set_defaults(run=_submit)
+
+    doctor = commands.add_parser("doctor", help="look over this machine, with a remedy for whatever is amiss",
+                                 description="Look over what the course needs here: Python, packages, disk, memory, GPU, data, "
+                                             "lessons, JupyterLab, kernel, browser. Exit status 1 if something is amiss.")
+    doctor.add_argument("--json", action="store_true", help="for a program to read")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -60,21 +83,24 @@ def _lab(options):
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; run this from the course's own environment")
     arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    from course_lib import start_page
     os.chdir(folder)
-    command = [sys.executable, "-m", "jupyterlab", *arguments]
+    command = [sys.executable, "-m", "jupyterlab"]
+    if start_page.write():
+        command.append(f"--LabApp.default_url=/lab/tree/{start_page.PAGE.name}")
+    command += arguments
     sys.stdout.flush()
     os.execv(sys.executable, command)
 
 
 def _list(options):
     from course_lib.lessons import lessons
-    from course_lib.progress import Progress
     found = lessons()
     if options.json:
         print(json.dumps([each.as_dict() for each in found], indent=1))
         return 0
     for each in found:
-        progress = Progress(each.name, each.path.parent)
+        progress = each.progress
         earned, total = progress.points()
         print(f"{each.name}: {each.title} ({each.points:g} points, about {each.minutes} minutes)")
         print(f"  passed so far: {earned:g} of {total:g} points from checks"
@@ -89,37 +115,25 @@ def _list(options):
 
 
 def _check(options):
-    from course_lib import card
-    from course_lib.check import checks_of, judge_locally
-    from course_lib.lessons import lesson, run_cells
-    from course_lib.notebook import bar
-    from course_lib.progress import Progress
-    about = lesson(options.lesson)
-    names = options.only or list(checks_of(about.name))
-    unknown = [name for name in names if name not in checks_of(about.name)]
-    if unknown:
-        raise LookupError(f"{about.name} has no check {unknown[0]!r}; it has: {', '.join(checks_of(about.name))}")
-    stdout = sys.stdout
-    if options.json:
-        sys.stdout = sys.stderr  # what the notebook prints must not mix with the JSON
-    try:
-        namespace, failures = run_cells(options.notebook or about.path)
-        for cell, error in failures:
-            print(f"The cell {cell} stops with {type(error).__name__}: {card.printable(error)}")
-        progress, verdicts = Progress(about.name, about.path.parent), []
-        for name in names:
-            verdicts.append(judge_locally(about.name, name, namespace, progress=bar))
-            if options.notebook is None:
-                progress.record(verdicts[-1])
-            if not options.json:
-                print(card.as_text(verdicts[-1]), flush=True)
-    finally:
-        sys.stdout = stdout
+    from course_lib.checking import check_notebook
+    from course_lib.lessons import lesson
+    with redirect_stdout(sys.stderr if options.json else sys.stdout):  # what cells print must not mix with the JSON
+        _, verdicts = check_notebook(lesson(options.lesson), options.notebook, options.only)
     if options.json:
         print(json.dumps([verdict.as_dict() for verdict in verdicts], indent=1))
     else:
         print(f"{sum(v.points for v in verdicts):g} of {sum(v.max_points for v in verdicts):g} points")
     return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+def _submit(options):
+    from course_lib.submit import submit
+    return submit(options)
+
+
+def _doctor(options):
+    from course_lib import doctor
+    return doctor.main(options.json)
 
 
 if __name__ == "__main__":

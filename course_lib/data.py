@@ -31,7 +31,8 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import torch
+
+from course_lib.cache import cache_dir
 
 __all__ = ["DataError", "ImageSet", "batches", "cache_dir", "course_data_report", "load_images"]
 
@@ -62,8 +63,8 @@ class ImageSet:
     scale: the values that black and white were given, (0, 1) unless asked otherwise.
     """
 
-    images: torch.Tensor
-    labels: torch.Tensor
+    images: "torch.Tensor"  # imported where it is used: to look for files needs no torch
+    labels: "torch.Tensor"
     name: str
     split: str
     classes: tuple[str, ...]
@@ -105,6 +106,7 @@ def load_images(name, split="train", *, size=None, limit=None, scale=(0.0, 1.0),
     Raises DataError for a broken file, with or without fallback, and without fallback for a set that can't be had;
     ValueError for an argument that makes no sense.
     """
+    import torch
     spec = _named_set(name)
     if split not in SPLITS:
         raise ValueError(f"split={split!r}: a set has the splits 'train' and 'test'.")
@@ -152,6 +154,7 @@ def batches(data, batch_size, generator=None):
     generator: a torch.Generator on the CPU, for a repeatable order.
     Raises ValueError when there are fewer than `batch_size` images.
     """
+    import torch
     if not 1 <= batch_size <= len(data):
         raise ValueError(f"batch_size={batch_size}: choose from 1 to the {len(data):,} images there are.")
     tensors = (data.images, data.labels) if isinstance(data, ImageSet) else (data,)
@@ -183,14 +186,6 @@ def course_data_report():
             remedy = str(error)
         report.append((name, where, "" if where else remedy))
     return report
-
-
-def cache_dir():
-    """The course's folder for downloads and decoded images: $COURSE_CACHE, else one in the user's cache folder."""
-    if chosen := os.environ.get("COURSE_CACHE"):
-        return Path(chosen).expanduser()
-    user_cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user_cache) if user_cache else Path("~/.cache").expanduser()) / "rebuild-by-hand"
 
 
 # ---------------------------------------------------------------- the sets
@@ -322,6 +317,7 @@ def _classes_in_turn(labels):
 
 def _to_float(pixels, size, low, high, at_once=4096):
     """uint8 (N, C, H, W) to float32 in [low, high], resized; a part at a time, to spare memory."""
+    import torch
     n, channels, height, width = pixels.shape
     shape = (height, width) if size is None else (size, size)
     out = torch.empty(n, channels, *shape)

@@ -1,12 +1,10 @@
 """The lessons on this disk, read from their notebooks."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
-from course_lib.check import checks_of
-from course_lib.progress import lesson_folder
+from course_lib.progress import Progress, lesson_folder
 
 COURSE = Path(__file__).resolve().parent.parent
 
@@ -17,24 +15,31 @@ class LessonError(Exception):
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson's notebook. minutes: at the keyboard. by_hand: questions in words, [(name, points)]."""
+    """A lesson's notebook. minutes: at the keyboard. by_hand: questions in words, [(name, points)]. worth: {check: points}."""
 
     name: str
     title: str
     minutes: int
     builds_on: tuple
     by_hand: tuple
+    worth: dict
     path: Path
 
     @property
     def checks(self):
         """The lesson's checks, in order."""
+        from course_lib.check import checks_of  # imports torch, and `worth` says enough for a page
         return list(checks_of(self.name).values())
+
+    @property
+    def progress(self):
+        """Where the learner stands, without importing the checks."""
+        return Progress(self.name, self.path.parent, self.worth)
 
     @property
     def points(self):
         """What checks and questions are worth together."""
-        return sum(check.points for check in self.checks) + sum(points for _, points in self.by_hand)
+        return sum(self.worth.values()) + sum(points for _, points in self.by_hand)
 
     def as_dict(self):
         """What `course list --json` prints of it."""
@@ -43,36 +48,76 @@ class Lesson:
                 "by_hand": [{"name": name, "points": points} for name, points in self.by_hand]}
 
 
+class Node(dict):
+    """A part of a notebook; its keys are attributes too."""
+
+    __getattr__ = dict.__getitem__
+
+
 def read_notebook(path):
-    """The notebook at `path`. Raises LessonError for one that is missing, half saved or not a notebook."""
+    """The notebook at `path`, as Nodes. Raises LessonError for one that is missing, half saved or not a notebook.
+
+    It is read without nbformat, whose import takes longer than all else that the commands do.
+    """
     try:
-        notebook = nbformat.reads(Path(path).read_text(encoding="utf-8"), as_version=4)
-        nbformat.validate(notebook)
+        notebook = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=Node)
+        if notebook["nbformat"] != 4:
+            raise ValueError(f"it is in format {notebook['nbformat']}, not 4")
+        for cell in notebook.cells:
+            source = cell["source"]
+            cell["source"] = source if isinstance(source, str) else "".join(source)
+            cell["metadata"]["tags"] = list(cell["metadata"].get("tags", ()))
+            cell["cell_type"], cell["id"] = str(cell["cell_type"]), str(cell.get("id"))
+        notebook["metadata"] = Node(notebook.get("metadata", {}))
         return notebook
     except FileNotFoundError:
         raise LessonError(f"{path} isn't there.") from None
-    except Exception as error:  # nbformat stumbles over broken files in many ways
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LessonError(f"{path} can't be read as a notebook ({type(error).__name__}: {str(error)[:120]}). It may have been "
-                          "half saved. Restore it (File → Revert, or the copy you were given); your other files are safe.") from None
+                          f"half saved. Restore it: {_restore(Path(path))}. Your other files are safe.") from None
+
+
+def _restore(path):
+    """Where a whole copy of a broken notebook may be."""
+    checkpoint = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
+    if checkpoint.is_file():
+        return f"File → Revert Notebook to Checkpoint in JupyterLab, or copy {checkpoint} over it"
+    return "File → Revert in JupyterLab, or take the copy you were given"
 
 
 def lesson(name):
     """The lesson called `name`. Raises LessonError."""
     folder = lesson_folder(name)
     if folder is None:
-        known = ", ".join(each.name for each in lessons()) or "none"
+        known = ", ".join(names()) or "none"
         raise LessonError(f"there is no lesson {name!r} here; the lessons are: {known}")
     notebook = read_notebook(folder / f"{name}.ipynb")
     about = notebook.metadata.get("course", {})
-    by_hand = tuple((cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points) for cell in notebook.cells
-                    if cell.cell_type == "markdown" and cell.metadata.get("nbgrader", {}).get("grade"))
-    return Lesson(name, about.get("title", name), about.get("minutes", 0), tuple(about.get("builds_on", ())), by_hand,
-                  folder / f"{name}.ipynb")
+    graded = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    points = {kind: {cell.metadata.nbgrader.grade_id.removeprefix("check-"): cell.metadata.nbgrader.points
+                     for cell in graded if cell.cell_type == kind} for kind in ("code", "markdown")}
+    return Lesson(name, about.get("title", name), about.get("minutes", 0), tuple(about.get("builds_on", ())),
+                  tuple(points["markdown"].items()), points["code"], folder / f"{name}.ipynb")
 
 
-def lessons():
-    """All lessons, those first that others build on, then by name."""
-    found = [lesson(path.stem) for path in sorted((COURSE / "lessons").glob("*/*.ipynb")) if path.stem == path.parent.name]
+def names():
+    """The names of all lessons here, in alphabetical order."""
+    return [path.stem for path in sorted((COURSE / "lessons").glob("*/*.ipynb")) if path.stem == path.parent.name]
+
+
+def lessons(report=None):
+    """All lessons, those first that others build on, then by name.
+
+    report: called with the LessonError of one that can't be read, which is then left out; without it, it is raised.
+    """
+    found = []
+    for name in names():
+        try:
+            found.append(lesson(name))
+        except LessonError as error:
+            if report is None:
+                raise
+            report(error)
     ordered = []
     while found:
         ready = next((each for each in found if not {other.name for other in found} & set(each.builds_on)), found[0])

@@ -7,8 +7,6 @@ import json
 import os
 from pathlib import Path
 
-from course_lib.check import checks_of
-
 FILE = ".progress.json"
 
 
@@ -25,12 +23,19 @@ def lesson_folder(lesson):
 
 
 class Progress:
-    """The verdicts so far of one lesson. Survives a missing, broken or unwritable file: then it starts empty."""
+    """The verdicts so far of one lesson. Survives a missing, broken or unwritable file: then it starts empty.
 
-    def __init__(self, lesson, folder=None):
+    worth: {check: points}, in the lesson's order; from the checks themselves unless it is given.
+    """
+
+    def __init__(self, lesson, folder=None, worth=None):
         folder = folder or lesson_folder(lesson)
         self.lesson, self._path = lesson, folder and Path(folder) / FILE
         self.verdicts = self._read()
+        if worth is None:
+            from course_lib.check import checks_of  # imports torch: a page that has read the notebook needn't
+            worth = {name: check.points for name, check in checks_of(lesson).items()}
+        self._worth = worth
 
     def record(self, verdict):
         """Keep the newest verdict of a check."""
@@ -52,13 +57,12 @@ class Progress:
 
     def passed(self):
         """Names of the checks that pass, in the lesson's order."""
-        return [name for name in checks_of(self.lesson) if self.verdicts.get(name) == "passed"]
+        return [name for name in self._worth if self.verdicts.get(name) == "passed"]
 
     def points(self):
         """(points so far, points of all checks)."""
-        checks = checks_of(self.lesson)
-        return sum(checks[name].points for name in self.passed()), sum(check.points for check in checks.values())
+        return sum(self._worth[name] for name in self.passed()), sum(self._worth.values())
 
     def next(self):
         """The first check that doesn't pass yet, or None."""
-        return next((name for name in checks_of(self.lesson) if self.verdicts.get(name) != "passed"), None)
+        return next((name for name in self._worth if self.verdicts.get(name) != "passed"), None)

@@ -135,9 +135,15 @@ def test_check_from_the_shell_runs_the_notebook_and_says_which_cell_stops(tmp_pa
     assert "solution-jensen_shannon" in done.stderr and "SyntaxError" in done.stderr
 
 
+def test_commands_that_need_no_torch_answer_without_it():
+    code = ("import sys; from course_lib import data, doctor, lessons, start_page, submit; lessons.lessons(); data.course_data_report(); "
+            "print([name for name in ('torch', 'nbformat', 'jsonschema', 'nbgrader') if name in sys.modules])")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "[]"
+
+
 HEAVY = ("torchvision", "pandas", "matplotlib.pyplot", "d2l", "sklearn", "mlxtend", "scipy", "nbgrader", "ipywidgets")
 
 
 def test_importing_the_library_loads_nothing_heavy():
-    code = f"import course_lib, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import course_lib, sys; course_lib.start; print([name for name in {HEAVY!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "[]"

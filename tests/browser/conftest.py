@@ -50,7 +50,8 @@ def lab(browser, tmp_path_factory):
     """The folder that is served, the address and the token. The course is copied, so that nothing done to it lasts."""
     course = tmp_path_factory.mktemp("course")
     for folder in ("lessons", "course_lib"):
-        shutil.copytree(ROOT / folder, course / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(ROOT / folder, course / folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "start.ipynb"))
+    shutil.copy(ROOT / "pyproject.toml", course)
     with lab_server(course, tmp_path_factory.mktemp("jupyter")) as (address, token):
         yield course / "lessons", address, token
 
