@@ -188,11 +188,13 @@ def played(names, body, rank, world, known, fresh, ahead, args):
 @dataclass(frozen=True)
 class Ran:
     """results: what each rank returned. operations: by rank, each operation's (kind, numbers, peer), in the order of their launch;
-    sent: by rank, the bytes that it has sent itself, between two ranks."""
+    sent: by rank, the bytes that it has sent itself, between two ranks; summed: by rank, how many numbers each of its all-reduces of
+    float64 sums."""
 
     results: list
     operations: list
     sent: list
+    summed: list
 
 
 def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("recv", "all_reduce", "reduce", "broadcast", "all_gather"),
@@ -239,7 +241,8 @@ def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("re
         fail("order", f"Rank {made.index(max(made))} makes {max(made)} collectives, and rank {made.index(min(made))} makes {min(made)}. "
                       "All ranks must make the same ones in the same order.")
     ran = Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
-              [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks])
+              [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks],
+              [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks])
     student.log[first:] = [{"results": ran.results, "operations": [[list(each) for each in some] for some in ran.operations]}]
     return ran
 

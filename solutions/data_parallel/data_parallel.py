@@ -13,8 +13,26 @@
 # %% [markdown]
 # # Data parallelism, and whether to switch
 #
+# Your net trains on one device, and there are more of them. PyTorch offers two ways to use them all: wrap the net in `nn.DataParallel`, one line, or start a process for each device and use `DistributedDataParallel`. The first, one reads, sends everything through one GPU and is the less parallel of the two.
+# **Must you switch, or can a beginner leave it?** In this lesson you build both, from messages between two processes up, count what they send, time them, and then answer for yourself.
+#
+# | you build | by |
+# |---|---|
+# | the gradient of a batch from its parts, equal or not | code that is compared number by number |
+# | DataParallel, on any list of devices | the same; each device marks what arrives there |
+# | broadcast, reduce and the ring all-reduce, from send and receive | checks that carry the messages themselves, and count them |
+# | DDP: first naive, then with buckets that leave during the backward pass | the same; equal to one process to ten digits |
+# | the sampler, and a training on two processes | real processes; the same net as on one |
+#
+# **What it takes.** About three and a half hours at the keyboard; no GPU. One CPU with two cores is enough: processes on a CPU exchange messages as GPUs do, only the speeds differ. You should have trained some network with PyTorch.
+#
+# **How it works.** You write code where it says `YOUR CODE HERE`, and run the `check` below it. Where your code is for several processes, the check plays them one after the other and carries the messages between them. So it can say who waits for whom, and nothing hangs. Nothing you get wrong is counted.
+
 # %% tags=["setup"]
 import contextlib
+import copy
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -24,16 +42,65 @@ from torch import nn
 from torch.func import functional_call
 
 from course_lib import current_scale, start
-from course_lib.processes import launch
+from course_lib.processes import RankError, launch, prepare
 
 check = start("data_parallel")
 scale = current_scale()
 
+# %% [markdown]
+# ### Commit yourself first
+#
+# Three predictions. Replace each `"?"`; there are no points for being right, and you meet each again where it is measured.
+#
+# 1. A net of 100 MB is trained with DataParallel on four devices. How many MB travel through device 0's cables at each step, both ways together? (`"100"`, `"200"`, `"600"`)
+# 2. Eight processes sum up a tensor of 100 MB so that each has the sum, in the best way there is. How many MB must each of them send? (`"100"`, `"175"`, `"700"`)
+# 3. Somebody forgets to divide the sum of the gradients by the number of processes. With plain SGD, what has happened? (`"nothing"`, `"the rate has grown"`, `"the net is another"`)
 
-def in_threads(functions):
-    """What each function returns, all of them called at once, each in a thread of its own."""
-    with ThreadPoolExecutor(len(functions)) as threads:
-        return [running.result() for running in [threads.submit(each) for each in functions]]
+# %%
+my_predictions = {"through device 0": "?", "each sends": "?", "sum": "?"}
+prepare()    # starts, in the background, what section 3 needs
+
+# %% [markdown]
+# ## 1 · The whole from its parts
+#
+# Data parallelism rests on one line of mathematics. The loss of a batch of $n$ examples is a mean, and so is its gradient:
+#
+# $$ L(\theta) = \frac1n \sum_{i=1}^{n} \ell_i(\theta), \qquad \nabla L = \frac1n \sum_{i=1}^n \nabla \ell_i . $$
+#
+# Deal the examples out to $N$ devices, $n_k$ to the $k$-th, in parts $B_k$. Each device can compute the mean over its own part, $L_k = \frac1{n_k}\sum_{i \in B_k} \ell_i$. Sort the sum by parts, and put in $\sum_{i \in B_k} \ell_i = n_k L_k$:
+#
+# $$ L = \frac1n \sum_{k=1}^{N} \sum_{i \in B_k} \ell_i = \sum_{k=1}^{N} \frac{n_k}{n}\, L_k, \qquad\text{and so}\qquad \nabla L = \sum_{k=1}^{N} \frac{n_k}{n}\, \nabla L_k , $$
+#
+# because differentiation is linear. When all parts are equally large, $n_k/n = 1/N$: the mean of the means. When they aren't, the mean of the means is wrong: it gives an example in part $k$ the weight $1/(N n_k)$ instead of $1/n$, so that examples in a short part count for more.
+
+# %%
+torch.manual_seed(0)
+x, y = torch.randn(10, 3, dtype=torch.float64), torch.randn(10, 1, dtype=torch.float64)
+weight = torch.randn(3, 1, dtype=torch.float64, requires_grad=True)
+
+
+def gradient(x, y):
+    return torch.autograd.grad(((x @ weight - y) ** 2).mean(), weight)[0].flatten()
+
+
+whole, parts = gradient(x, y), [gradient(x[:8], y[:8]), gradient(x[8:], y[8:])]
+print("of the whole batch      ", whole.tolist())
+print("8/10 and 2/10 of the two", (0.8 * parts[0] + 0.2 * parts[1]).tolist())
+print("half of each            ", (0.5 * parts[0] + 0.5 * parts[1]).tolist())
+
+# %% [markdown]
+# Two things don't come apart like this: a loss that isn't a mean over single examples (contrastive losses compare them with each other), and layers that look at the whole batch, batch norm above all. More of that in section 6.
+#
+# ### Exercise 1 · Parts  *(easy, 10 minutes)*
+#
+# <details><summary>Hint 1</summary>
+#
+# `tensor_split` makes parts whose sizes differ by at most one. What does it do when there are more parts than examples?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The second function is the formula above: each mean times its size, summed up, divided by the sum of the sizes.
+# </details>
 
 # %% solution="parts"
 def scatter(batch, count):
@@ -57,6 +124,43 @@ def mean_of_parts(means, sizes):
 
 # %% check="parts"
 check("parts")
+# %% [markdown]
+# ## 2 · DataParallel
+#
+# The net and the batch are on device 0. At each step `nn.DataParallel`
+#
+# 1. **scatters** the batch: each device gets its part;
+# 2. **replicates** the net: each device gets a copy of all parameters and buffers;
+# 3. lets each device **compute** its part of the outputs, in a thread each;
+# 4. **gathers** the outputs on device 0, where the loss is computed.
+#
+# And the way back? There is nothing to write. Copying to another device is an operation like any other, and its derivative is copying the gradient back. A parameter of which $N$ copies were made gets the sum of the $N$ gradients, as does every tensor that is used $N$ times:
+#
+# $$ \frac{\partial L}{\partial \theta} = \sum_{k=1}^{N} \frac{\partial L}{\partial \theta^{(k)}} \frac{\partial \theta^{(k)}}{\partial \theta} = \sum_{k=1}^{N} \frac{\partial L}{\partial \theta^{(k)}} . $$
+#
+# No division here, and no $n_k$: the loss is computed on device 0 from all outputs, so each part's gradient has its weight already.
+#
+# A net is called with *other* parameters than its own by `functional_call(net, {"name": tensor, …}, (x,))`. It puts them into the net, calls it, and takes them out again; two threads that do that with one and the same net get into each other's way, so each needs a net of its own, `copy.deepcopy(net)`. And here is what calls several functions at once:
+
+# %% tags=["setup"]
+def in_threads(functions):
+    """What each function returns, all of them called at once, each in a thread of its own."""
+    with ThreadPoolExecutor(len(functions)) as threads:
+        return [running.result() for running in [threads.submit(each) for each in functions]]
+
+# %% [markdown]
+# ### Exercise 2 · DataParallel  *(medium, 20 minutes)*
+#
+# On a machine without GPUs devices are just names, and `move` stands for the journey. The check has a `move` of its own, and changes each tensor a little on arrival; so what hasn't travelled is noticed.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write an inner function `forward(device, part)`: it moves each of `net.named_parameters()` and `net.named_buffers()` to the device, and the part, and gives back `functional_call(…)` of a copy of the net.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `scatter` may give fewer parts than there are devices; `zip` stops with the shorter. `in_threads` wants functions without arguments: `lambda device=device, part=part: forward(device, part)`. Last, move each output to `devices[0]` and join them with `torch.cat`.
+# </details>
 
 # %% solution="replicas"
 def data_parallel(net, x, devices, move):
@@ -74,7 +178,7 @@ def data_parallel(net, x, devices, move):
     def forward(device, part):
         state = [*net.named_parameters(), *net.named_buffers()]
         there = {name: move(tensor, device) for name, tensor in state}
-        return functional_call(net, there, (move(part, device),))
+        return functional_call(copy.deepcopy(net), there, (move(part, device),))
 
     outputs = in_threads([lambda each=each: forward(*each) for each in used])
     return torch.cat([move(output, devices[0]) for output in outputs])
@@ -82,6 +186,113 @@ def data_parallel(net, x, devices, move):
 
 # %% check="replicas"
 check("replicas")
+# %% [markdown]
+# Now count. A `Ledger` moves tensors and keeps the books, gradients on their way back among them. A net of $S$ bytes on $N$ devices: $N - 1$ copies leave device 0, and $N - 1$ gradients of the same size come back, at every step. So at least
+#
+# $$ 2\,(N-1)\,S $$
+#
+# bytes go through device 0's cables, however many other cables there are. The batch and the outputs come on top.
+
+# %%
+from course_lib.traffic import Ledger
+
+net = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 10))
+size = sum(parameter.numel() * parameter.element_size() for parameter in net.parameters())
+images = torch.rand(64, 784)
+print(f"a net of {size:,} bytes, 64 images of {784 * 4:,}")
+for count in (1, 2, 4, 8):
+    devices = [f"device {number}" for number in range(count)]
+    ledger = Ledger(home=devices[0])
+    data_parallel(net, images, devices, ledger.move).sum().backward()
+    out, back = ledger.through("device 0")
+    _, other = ledger.through("device 1")
+    print(f"{count} devices: out of device 0 {out:>10,}, into it {back:>10,}; into device 1 {other:>9,}; "
+          f"2(N − 1)S is {2 * (count - 1) * size:>10,}")
+print("You predicted, for 100 MB and four devices:", my_predictions["through device 0"])
+
+# %% [markdown]
+# Device 0 carries as much as all the others together, and its share grows with their number. That is what "reduces everything on one GPU" means. With 100 MB and four devices it is 600 MB a step.
+#
+# ### One interpreter
+#
+# The replicas run in threads of *one* Python process. Python's interpreter has a lock (the GIL): of several threads, only one executes Python at a time. As long as a thread waits for a kernel, it lets go of the lock; but starting kernels, modules, hooks, all that is Python. Let us see how far threads get with work that is all Python, and with work that is all matrix products:
+
+# %%
+def in_python(n=1_500_000):
+    total = 0
+    for number in range(n):
+        total += number % 7
+    return total
+
+
+def in_kernels(n=60, size=500):
+    a = torch.rand(size, size)
+    for _ in range(n):
+        a = (a @ a).clamp(0, 1)
+
+
+def seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+launch(lambda rank, world: None, 2)    # so that what is timed is not the start
+for work in (in_python, in_kernels):
+    once = seconds(work)
+    threads = seconds(lambda: in_threads([work, work]))
+    processes = max(launch(lambda rank, world: seconds(work), 2))
+    print(f"{work.__name__}: once {once:.2f} s; twice, in two threads {threads / once:.1f} times that, "
+          f"in two processes {processes / once:.1f} times ({os.cpu_count()} cores here)")
+
+# %% [markdown]
+# With two free cores, two processes do twice the work in about the time of one, whatever the work. Two threads manage that only with kernels; work in Python takes twice as long. How much of a training step is Python depends on the net: much, with many small layers; little, with a few large ones.
+#
+# ## 3 · Processes
+#
+# So the other way: a process for each device, each with an interpreter of its own. Nothing is shared any more. Each process runs the same program, and the only thing that tells it from the others is its number, its **rank**, 0 to $N - 1$; $N$ is the **world**. To find each other, the processes need a place that all know, where each leaves its address: the **rendezvous** (a file, or an address and a port). Then they form a **group**, and what carries the bytes between them is the **backend**: *gloo* for CPUs (and, if need be, GPUs), *nccl* for NVIDIA GPUs.
+#
+# `launch` does all that for a function of this notebook: it runs it in `world` processes, shows what each prints, and gives back what each returns.
+
+# %%
+def who(rank, world):
+    print(f"I am number {rank} of {world}, process {os.getpid()}")
+    x = torch.tensor([10.0**rank])
+    dist.all_reduce(x)    # afterwards everybody has the sum
+    return x.item()
+
+
+print(launch(who, 3))
+
+# %% [markdown]
+# (The processes are forked from one that has loaded torch already, so this takes a tenth of a second instead of three. Arguments and results are copies: what a process changes, you don't see here.)
+#
+# What processes do together is called a **collective**, and it has one rule: *all ranks make the same collectives in the same order*. Whoever breaks it makes the others wait, for ever, without an error. Here rank 1 leaves out the barrier. `launch` notices, ends them all and says who waited where:
+
+# %%
+def one_is_missing(rank, world):
+    if rank != 1:
+        dist.barrier()
+
+
+try:
+    launch(one_is_missing, 3)
+except RankError as error:
+    print(error)
+
+# %% [markdown]
+# ### Exercise 3 · Broadcast and reduce, through one rank  *(easy, 15 minutes)*
+#
+# Two collectives, from the simplest there is: `dist.send(tensor, to)` and `dist.recv(tensor, source)`. A send is over when the other side has received; a receive writes into the tensor that it is given. To *broadcast*, the root sends to all; to *reduce*, all send to the root. Both together are an all-reduce in the shape of a star.
+#
+# <details><summary>Hint 1</summary>
+#
+# All ranks run the same function, and each has to find out what its part is: `dist.get_rank() == root`?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# What arrives mustn't overwrite the root's own sum: receive into `torch.empty_like(tensor)`, then `tensor += arrived`, in place.
+# </details>
 
 # %% solution="star"
 def star_broadcast(tensor, root):
@@ -113,6 +324,44 @@ def star_reduce(tensor, root):
 
 # %% check="star"
 check("star")
+# %% [markdown]
+# Through the root go $(N-1)S$ bytes in and $(N-1)S$ out. Does that sound familiar? It is DataParallel's star, only between processes.
+#
+# ## 4 · The ring
+#
+# The root works, and the others wait. Can everybody work all the time? Cut the tensor into $N$ chunks and let the ranks form a ring, in which each sends to the next one only. Watch one chunk: it starts at some rank, which sends it on; the next adds its own numbers to it and sends the sum on; after $N - 1$ steps somebody has the whole sum of this chunk. All $N$ chunks do that at the same time, each starting at another rank, so that each link carries one chunk at each step. This half is called **reduce-scatter**. Then every rank has one chunk that is finished, and they go round once more, without adding: **all-gather**.
+
+# %%
+def schedule(world):
+    """Which chunk each rank sends to the next one, step by step."""
+    for step in range(2 * (world - 1)):
+        half = "reduce-scatter" if step < world - 1 else "all-gather"
+        sends = ", ".join(f"{rank}→{(rank + 1) % world}: chunk {(rank - step) % world}"
+                          for rank in range(world))
+        print(f"step {step + 1} ({half}): {sends}")
+
+
+schedule(3)
+
+# %% [markdown]
+# (In step $s$ of the first half rank $r$ sends chunk $r - s$ and receives chunk $r - s - 1$, modulo $N$. After $N - 1$ steps the chunk that it has just completed is $r + 1$, and that is what it sends first in the second half: $(r + 1) - s'$, which is $r - s$ again if one goes on counting, since $s = s' + N - 1$.)
+#
+# What does a rank send? In each half $N - 1$ chunks of $S/N$ bytes:
+#
+# $$ 2\,\frac{N-1}{N}\,S \;<\; 2S . $$
+#
+# However many ranks there are, nobody sends more than twice the tensor. And it can't be done with less (Patarasuk & Yuan 2009). The price is the number of steps, $2(N-1)$: each costs the time that even an empty message takes. So a ring is good for large tensors, and poor for small ones among many.
+#
+# ### Exercise 4 · Ring all-reduce  *(hard, 35 minutes)*
+#
+# <details><summary>Hint 1</summary>
+#
+# `chunks = tensor.view(-1).tensor_split(world)` are *views*: what you write into them is written into the tensor. Some may be empty; send them all the same, and everybody stays in step.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# If everybody calls `dist.send` first, everybody waits. `sending = dist.isend(…)` only starts it; then receive from the rank before, into a tensor of its own, and last `sending.wait()`.
+# </details>
 
 # %% solution="ring"
 def ring_all_reduce(tensor):
@@ -141,6 +390,77 @@ def ring_all_reduce(tensor):
 
 # %% check="ring"
 check("ring")
+# %% [markdown]
+# Now between real processes, with the bytes counted where they leave.
+
+# %%
+from course_lib.traffic import sent_bytes
+
+
+def bytes_by_rank(rank, world, length):
+    counts = []
+    for all_reduce in (lambda x: (star_reduce(x, 0), star_broadcast(x, 0)), ring_all_reduce):
+        x = torch.full((length,), float(rank))
+        with sent_bytes() as sent:
+            all_reduce(x)
+        assert torch.equal(x, torch.full((length,), world * (world - 1) / 2))
+        counts.append(sum(sent.values()))
+    return counts
+
+
+length = 120_000
+for world in (2, 3, 4):
+    star, ring = zip(*launch(bytes_by_rank, world, length))
+    print(f"{world} ranks, {4 * length:,} bytes each: star, by rank {list(star)}; ring {list(ring)}; "
+          f"2(N − 1)/N·S = {2 * (world - 1) * 4 * length // world:,}")
+print(f"Eight ranks and 100 MB: 2·7/8·100 = {2 * 7 / 8 * 100:.0f} MB each. "
+      f"You predicted {my_predictions['each sends']}.")
+
+# %%
+def milliseconds(rank, world, length, repeats=7):
+    """The median time of three ways to sum up, in turns, so that what else the machine does hits all."""
+    ways = {"star": lambda x: (star_reduce(x, 0), star_broadcast(x, 0)), "ring": ring_all_reduce,
+            "dist.all_reduce": dist.all_reduce}
+    times = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            x = torch.zeros(length)
+            dist.barrier()
+            began = time.perf_counter()
+            way(x)
+            times[name].append(1000 * (time.perf_counter() - began))
+    return {name: sorted(taken)[repeats // 2] for name, taken in times.items()}
+
+
+for length in (100, 10_000, 1_000_000, 4_000_000):
+    times = launch(milliseconds, 3, length)[0]
+    print(f"{4 * length:>10,} bytes, 3 ranks: " +
+          ", ".join(f"{name} {taken:.2f} ms" for name, taken in times.items()))
+
+# %% [markdown]
+# All ranks share one machine's memory here, so there are no separate cables that a ring could use at the same time, and fewer cores than ranks. What the table does show: small tensors cost messages and not bytes, and torch's own, written in C++, is ahead by a factor, not by another idea. *gloo's and nccl's all-reduce are rings too* (nccl takes a tree where there are many ranks).
+#
+# ## 5 · DistributedDataParallel
+#
+# Each process has the whole net, takes its own examples and computes its own gradient. If all nets are equal before a step, and all step with the same gradient, all nets are equal after it; so no parameter ever needs to travel, only gradients. Two things make it so:
+#
+# * **At the start** all ranks get rank 0's parameters and buffers. Random numbers differ from process to process.
+# * **After each backward pass** every gradient becomes the mean over the ranks: an all-reduce, and a division by $N$. With equally large parts that is the gradient of the whole batch, as section 1 has shown.
+#
+# And two traps. A rank's examples may not reach a parameter (a branch that isn't taken): its gradient is `None` there, and if this rank then leaves out that all-reduce, the others wait, or worse, sum up something else. And a parameter that *nobody* reaches must keep `None` and not get zeros: an optimiser leaves alone what has no gradient, but momentum and weight decay move what has a gradient of 0.
+#
+# ### Exercise 5 · Naive DDP  *(medium, 25 minutes)*
+#
+# Use `dist.broadcast(tensor, 0)` and `dist.all_reduce(tensor)`, which work in place; you know now what is inside. They don't want a tensor that is tracked by autograd: `parameter.detach()` is the same memory without it.
+#
+# <details><summary>Hint 1</summary>
+#
+# How does a rank know whether *any* rank has a gradient? Let them tell each other first: a tensor with a 1 or 0 for each parameter, summed up by one all-reduce.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Which parameters take part must be the same on all ranks: all that have `requires_grad`, in the order of `net.parameters()`. A tied parameter is there once.
+# </details>
 
 # %% solution="naive_ddp"
 def broadcast_module(net):
@@ -171,6 +491,45 @@ def average_gradients(net):
 
 # %% check="naive_ddp"
 check("naive_ddp")
+# %% [markdown]
+# Right, and slow: when the backward pass begins, the network is idle; when it has ended, the processor is. And a net has many small parameters, each of which costs the time of a message. Count, for one training step of some net:
+
+# %%
+from torchvision.models import resnet18
+
+sizes = [parameter.numel() * 4 for parameter in resnet18().parameters()]
+small = sum(size < 10_000 for size in sizes)
+print(f"ResNet-18: {len(sizes)} parameters, {sum(sizes) / 1e6:.0f} MB; "
+      f"{small} of them are smaller than 10 kB, and together {sum(s for s in sizes if s < 10_000) / 1e6:.2f} MB")
+
+
+def one_or_many(rank, world, lengths, repeats=5):
+    times = []
+    for parts in (lengths, [sum(lengths)]):
+        taken = []
+        for _ in range(repeats):
+            tensors = [torch.zeros(length) for length in parts]
+            dist.barrier()
+            began = time.perf_counter()
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+            taken.append(1000 * (time.perf_counter() - began))
+        times.append(sorted(taken)[repeats // 2])
+    return times
+
+
+many, one = launch(one_or_many, 2, [1_000] * 400)[0]
+print(f"400 all-reduces of 4 kB: {many:.1f} ms; one of 1.6 MB: {one:.1f} ms")
+
+# %% [markdown]
+# Hence **buckets**: gradients that travel together. And since the backward pass reaches the last layers first, buckets are filled from the *last* parameter to the first, so that the first bucket is full early. PyTorch's are of 25 MiB (its first one of 1 MiB, to get going).
+#
+# ### Exercise 6 · Buckets  *(easy, 10 minutes)*
+#
+# <details><summary>Hint</summary>
+#
+# One loop over `reversed(range(len(sizes)))`. A bucket is closed when it holds `cap` bytes or more, so the last one to go in may overfill it.
+# </details>
 
 # %% solution="buckets"
 def assign_buckets(sizes, cap):
@@ -193,6 +552,31 @@ def assign_buckets(sizes, cap):
 
 # %% check="buckets"
 check("buckets")
+# %% [markdown]
+# Now the point of it all: a bucket should leave **while the backward pass goes on**. PyTorch calls a function of yours as soon as a parameter has its gradient:
+#
+#     parameter.register_post_accumulate_grad_hook(function)     # function(parameter)
+#
+# and `work = dist.all_reduce(tensor, async_op=True)` starts an all-reduce and goes on at once; `work.wait()` waits for it. So: a hook counts down what its bucket still lacks, and launches the bucket when nothing is lacking.
+#
+# Three traps.
+#
+# 1. *Order.* A parameter that this rank's examples didn't reach never calls its hook. Its bucket stays open here, while it has left elsewhere, and the next bucket is full first. But collectives must have the same order everywhere: **bucket $k$ leaves only when bucket $k - 1$ has left.** What is still open after the backward pass, `finish` launches, with zeros where a gradient is missing.
+# 2. *Accumulation.* To take $a$ small batches for one step, all but the last are computed under `no_sync()`: gradients add up in `grad`, and nothing is sent. The hook of the last finds the whole sum.
+# 3. *Buffers* aren't parameters, have no gradients, and yet move (batch norm's running mean). PyTorch broadcasts rank 0's before each forward pass in train mode. They follow rank 0's examples alone; that is a convention and not the mean.
+#
+# ### Exercise 7 · DDP  *(hard, 45 minutes)*
+#
+# The check runs five steps with momentum, weight decay, a weight used twice, a branch that only one rank takes, a parameter that nobody reaches, and other weights on each rank at the start; the result must be that of one process on the whole batch, to ten digits. Then it holds the backward pass up in the middle until the first bucket has left.
+#
+# <details><summary>Hint 1</summary>
+#
+# In `__init__`: broadcast, buckets, a hook for each parameter (mind that a lambda in a loop keeps the *variable*: `lambda parameter, bucket=bucket: …`), and what must be set anew for each step: how many gradients each bucket lacks, and the list of what is on its way. `finish` sets it anew at its end.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Launching: `flat = torch.cat([…])` over the bucket's gradients, flattened, zeros for missing ones; keep `flat` and the work. Finishing: wait, divide, `flat.split([…])`, and give each parameter its piece as `grad`, unless nobody had one.
+# </details>
 
 # %% solution="overlap"
 class DDP(nn.Module):
@@ -279,6 +663,28 @@ class DDP(nn.Module):
 
 # %% check="overlap"
 check("overlap")
+# %% [markdown]
+# TIMELINE
+#
+# ## 6 · Data, batch norm, and the rate
+#
+# ### Who sees what
+#
+# Each rank has to see other examples, and all ranks together every example once in an epoch. All make the *same* permutation, from the same seed, and rank $r$ takes the places $r$, $r + N$, $r + 2N$ … of it. Two details decide whether the numbers come out right:
+#
+# * **The epoch must be in the seed**, or each epoch has the same order (PyTorch's sampler wants `set_epoch`, and forgetting it is the most frequent mistake of all).
+# * **A length that isn't a multiple of $N$.** If one rank has a batch more than the others, it waits for ever in its last all-reduce. So the list is either filled up with its own beginning (some examples count twice) or cut off (some are left out). In training that hardly matters. In validation it does: a padded share counts examples twice.
+#
+# ### Exercise 8 · The sampler  *(easy, 15 minutes)*
+#
+# <details><summary>Hint 1</summary>
+#
+# `torch.randperm(length, generator=torch.Generator().manual_seed(seed + epoch))`: a generator of its own, so that nothing depends on what else draws random numbers.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The length, rounded up to a multiple of world, is `-(-length // world) * world`. Then `order[rank::world]`.
+# </details>
 
 # %% solution="sampler"
 def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
@@ -305,6 +711,114 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 
 # %% check="sampler"
 check("sampler")
+# %%
+for drop_last in (False, True):
+    shares = [shard(10, rank, 4, shuffle=False, drop_last=drop_last).tolist() for rank in range(4)]
+    print(f"10 examples, 4 ranks, {'cut off' if drop_last else 'filled up'}: {shares}")
+right = torch.tensor([1, 0, 0, 1, 1, 1, 1, 1, 1, 1]).double()    # which of ten answers are right
+padded = torch.cat([right[shard(10, rank, 4, shuffle=False)] for rank in range(4)])
+print(f"accuracy: {right.mean():.3f}; from the filled-up shares: {padded.mean():.3f}")
+
+# %% [markdown]
+# ### Batch norm
+#
+# Batch norm takes mean and variance over *its* batch, and each rank has only its part. So the step isn't that of one large batch any more, and the estimates are noisier: with $m$ values that are independent, a mean is off by $\sigma/\sqrt m$. Measured on the activations of a first layer, per rank and over all ranks:
+
+# %%
+from course_lib.data import load_images
+
+train = load_images("fashion_mnist", "train", size=14, limit=4_000, fallback="digits")
+test = load_images("fashion_mnist", "test", size=14, limit=2_000, fallback="digits")
+torch.manual_seed(0)
+with torch.no_grad():
+    activations = nn.Conv2d(1, 16, 3)(train.images)[:2048]    # (2048, 16, 12, 12)
+truth = activations.mean((0, 2, 3))
+spread = activations.std((0, 2, 3))
+for size in (2, 8, 32, 128):
+    batches = activations.split(size)
+    off = torch.stack([(part.mean((0, 2, 3)) - truth) / spread for part in batches])
+    print(f"{size:>3} images a rank: the mean is off by {off.pow(2).mean().sqrt():.3f} standard deviations")
+
+# %% [markdown]
+# A quarter of the images, half... of the precision: $1/\sqrt m$ in the number of *images*; the 144 places of one image are too alike to count as 144 values. **Synchronised** batch norm gives each rank the statistics of all. They come apart into parts as gradients do, if one sends the right things. With $n_k$ values, mean $\mu_k$ and variance $\sigma_k^2$ in part $k$:
+#
+# $$ \mu = \sum_k \frac{n_k}{n}\mu_k, \qquad \sigma^2 = \sum_k \frac{n_k}{n}\left(\sigma_k^2 + \mu_k^2\right) - \mu^2 , $$
+#
+# because $\sigma_k^2 + \mu_k^2$ is the mean of the squares, and means of parts may be averaged. The variances alone may not:
+
+# %%
+def statistics(rank, world, x):
+    """Mean and variance for each channel over all ranks' parts, by one all-reduce; and naively."""
+    part = scatter(x, world)[rank]
+    mean, variance = part.mean((0, 2, 3)), part.var((0, 2, 3), unbiased=False)
+    sums = torch.stack([mean, variance + mean**2, variance]) * len(part) / len(x)
+    dist.all_reduce(sums)
+    return sums[0], sums[1] - sums[0] ** 2, sums[2]
+
+
+some = activations[:32].double()
+some[:16] += 1    # parts that differ
+mean, variance, naive = launch(statistics, 2, some)[0]
+print(f"off by: mean {(mean - some.mean((0, 2, 3))).abs().max():.0e}, variance "
+      f"{(variance - some.var((0, 2, 3), unbiased=False)).abs().max():.0e}; "
+      f"the mean of the variances is off by {(naive - some.var((0, 2, 3), unbiased=False)).abs().max():.2f}")
+
+# %% [markdown]
+# (`nn.SyncBatchNorm.convert_sync_batchnorm(net)` does it in PyTorch, on GPUs. It costs an all-reduce in each norm, on the way forward, where nothing hides it.) With 32 images a GPU nobody needs it. With two, as in detection, it or group norm is what keeps training from falling apart (Wu & He 2018: ResNet-50's error with batch norm 23.6 % at 32 images a GPU, 34.7 % at 2; group norm 24.1 % at both).
+#
+# ### The rate, when the batch grows
+#
+# Eight ranks that take 32 examples each make steps of 256. An epoch then has an eighth of the steps. At the same rate the net travels an eighth of the way. Hence the **linear scaling rule** (Goyal et al. 2017): $k$ times the batch, $k$ times the rate; and because the beginning can't bear that, a *warm-up*, in which the rate grows over the first steps. Where does it come from? $k$ small steps move the weights by $-\eta \sum_{j=1}^{k} \nabla L_{B_j}(\theta_j)$, one large step by $-\eta' \frac1k \sum_j \nabla L_{B_j}(\theta)$. If the gradient changes little on the way, $\nabla L(\theta_j) \approx \nabla L(\theta)$, the two are equal for $\eta' = k\eta$. It is an approximation, and it has an end. Measured, on one process (you know by now that several give the same):
+
+# %% tags=["train"]
+from course_lib import classify
+
+
+def small_net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2),
+                         nn.ReLU(), nn.Flatten(), nn.Linear(64, 10))
+
+
+def accuracy_with(batch, rate, warmup=0, looks=scale.pick(smoke=4_000, cpu=16_000)):
+    net, steps = small_net(), looks // batch
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9)
+    warm = max(1, int(warmup * steps))
+    classify.train_classifier(net, train.images, train.labels, F.cross_entropy, optimizer, steps, batch,
+                              rate=lambda step: rate * min(1, (step + 1) / warm))
+    return classify.accuracy(net, test.images, test.labels)
+
+
+for batch, rate, warmup in ((32, 0.02, 0), (256, 0.02, 0), (256, 0.16, 0), (256, 0.16, 0.2),
+                            (1024, 0.02, 0), (1024, 0.64, 0), (1024, 0.64, 0.2)):
+    print(f"batch {batch:>4}, rate {rate:.2f}{', warm-up' if warmup else '':<9}: "
+          f"{accuracy_with(batch, rate, warmup):.3f} of the test images right")
+
+# %% [markdown]
+# LARGE BATCHES
+#
+# ## 7 · Measured
+#
+# MEASURED
+#
+# ## 8 · Out of the notebook
+#
+# SCRIPT
+#
+# ## 9 · Train
+#
+# ### Exercise 9 · A rank's training  *(medium, 20 minutes)*
+#
+# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches, on images in secret order.
+#
+# <details><summary>Hint 1</summary>
+#
+# Two loops: over epochs, each with its own `shard(…, epoch, drop_last=True)`, and over parts of `batch // world` positions within. Stop when the steps are used up.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# In a step: forward through `DDP(net)`, loss, `zero_grad`, `backward`, `finish`, `optimizer.step()`. The optimiser takes `net.parameters()`, after DDP has been made or before: they are the same tensors.
+# </details>
 
 # %% solution="training"
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
@@ -339,3 +853,94 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
 
 # %% check="training"
 check("training")
+# %% tags=["train"]
+def report(step, loss):
+    if dist.get_rank() == 0 and step % 50 == 0:
+        print(f"step {step}: loss {loss:.3f}")
+
+
+steps = scale.pick(smoke=60, cpu=300, gpu=2_000)
+device = scale.device
+given = [small_net().to(device), train.images.to(device), train.labels.to(device), steps, 64, 0.1]
+began = time.perf_counter()
+first, second = launch(train_rank, 2, *given, report, timeout=600)
+two = time.perf_counter() - began
+began = time.perf_counter()
+alone, = launch(train_rank, 1, *given, timeout=600)
+one = time.perf_counter() - began
+apart = max((first[name] - second[name]).abs().max().item() for name in first)
+different = max((first[name] - alone[name]).abs().max().item() for name in first)
+my_net = small_net()
+my_net.load_state_dict(first)
+print(f"the two ranks' weights differ by {apart:.0e}, from one process' by {different:.0e}")
+print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test images right; "
+      f"two processes {two:.1f} s, one {one:.1f} s")
+
+# %% [markdown]
+# | 300 steps of 64 images, 2 processes on 2 cores | published | you should see | yours |
+# |---|---|---|---|
+# | ranks differ by | 0 (Li et al. 2020: replicas stay consistent) | 0 | printed above |
+# | from one process | mathematically 0 (the same paper, section 2.2) | TRAINDIFF | printed above |
+# | accuracy | none for this net | TRAINACC | printed above |
+#
+# Not exactly 0 against one process: in float32 a sum in another order rounds otherwise, and 300 steps let that grow. The check computes in float64.
+
+# %% [markdown]
+# ### Broken on purpose
+#
+# BROKEN
+#
+# ## 10 · In your own words
+#
+# In 120 to 250 words. Somebody writes: "DataParallel on my 4 GPUs was only 1.6 times as fast as one. So I switched to DDP with 4 processes. I kept `batch_size=256`, which had been right before, and the learning rate. Now an epoch is four times as quick, but accuracy is worse; each epoch's loss curve looks just like the last one's; and the validation accuracy is printed four times, with four different numbers." Say why DataParallel was slow (with a number that can be calculated), what has changed about the optimisation, and what is behind each of the three observations, and how to mend it. Was it right to switch?
+#
+# <details><summary>What a good answer has in it</summary>
+#
+# Device 0's bytes and the one interpreter; what the batch is now, and what follows for the rate; the sampler's epoch; what to do with four validation results; a judgement that says when it isn't worth it.
+# </details>
+
+# %% [markdown] answer="switch" points=2
+# ### BEGIN SOLUTION
+# With N = 4, DataParallel sends 2(N − 1)S = 6 times the model's bytes through GPU 0 at each step, copies the net anew each time, and runs all four replicas under one interpreter's lock. In DDP each process sends 2(N − 1)/N·S = 1.5 S, spread over all links and hidden behind the backward pass.
+#
+# `batch_size=256` is per process in DDP. DataParallel had split 256 into four times 64; now a step takes 1,024. So an epoch has a quarter of the steps at the same rate, and accuracy falls. Either 64 per process, which is the old training exactly (the mean of the four gradients is that of the batch of 256), or four times the rate with a warm-up, measured.
+#
+# The same order in each epoch: `set_epoch` was forgotten, so the sampler's seed never changes. Four accuracies: each rank validates its own share. Sum right answers and examples over the ranks by an all-reduce, without counting the padding twice, and print on rank 0.
+#
+# It was right to switch: PyTorch itself recommends DDP also on one machine. For a net that trains in minutes on one GPU neither is needed; one device is the simplest, and gives the same gradient.
+# ### END SOLUTION
+
+# %% [markdown] tags=["instructor"]
+# **Rubric (2 points, halves allowed).**
+#
+# * ½ · Why DataParallel is slow: all through device 0, 2(N − 1)S or six times the model's bytes with four devices, or the interpreter's lock; with a number.
+# * ½ · The global batch is 1,024 now. Either 64 per process, or the rate scaled with warm-up.
+# * ½ · `set_epoch` for the repeated curves; sum over ranks for the validation (without counting padding twice).
+# * ½ · A judgement about switching that fits what was measured.
+#
+# A frequent wrong answer: "DDP sums gradients, so the rate must be divided by four". It averages.
+
+# %% [markdown]
+# ## What to remember
+#
+# 1. The gradient of a batch is the mean of its parts' gradients, weighted by their sizes. All of data parallelism follows.
+# 2. DataParallel sends $2(N-1)S$ through one device at each step; a ring all-reduce lets each rank send $2\frac{N-1}{N}S$, whatever $N$.
+# 3. All ranks make the same collectives in the same order, or all wait.
+# 4. Buckets from the last parameter to the first, launched by hooks: communication hides behind the backward pass, as far as there is backward pass left.
+# 5. One start, the same steps: replicas stay equal. A missing gradient is a zero; one that is missing everywhere is none.
+# 6. The epoch belongs into the sampler's seed. The batch is the ranks' batches together, and the rate has to know.
+#
+# ## What to try next
+#
+# * ZeRO's first stage: each rank keeps the optimiser's state of a part of the parameters only. What has to travel, and when?
+# * Gradients in bfloat16 on their way. How much is saved, and does training notice?
+# * `bucket_cap_mb` of PyTorch's own DDP on a machine with several GPUs: where is the optimum, and what does the cost model say?
+#
+# ## Sources
+#
+# * Li, Zhao, Varma, Salpekar et al. (2020), *PyTorch Distributed: Experiences on accelerating data parallel training*, VLDB. Buckets, overlap, `no_sync`.
+# * Patarasuk & Yuan (2009), *Bandwidth optimal all-reduce algorithms for clusters of workstations*, J. Parallel Distrib. Comput. 69.
+# * Goyal et al. (2017), *Accurate, large minibatch SGD: training ImageNet in 1 hour*.
+# * Wu & He (2018), *Group normalization*, ECCV.
+# * PyTorch's documentation: `DataParallel`, `DistributedDataParallel`, `torchrun`, *Distributed communication package*.
+# * Xiao, Rasul & Vollgraf (2017), *Fashion-MNIST*.
