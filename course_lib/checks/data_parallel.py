@@ -353,8 +353,8 @@ def buckets(student, reference, draw):
         expect.agree(student, reference, "assign_buckets", sizes, cap)
 
 
-CAP = 100  # bytes
-BUCKETS = [2 + 2 + 8 + 4, 4 + 16, 3 + 3 + 4 + 12]  # the numbers in each bucket of Odd's parameters, from rare to first
+CAP = 40  # bytes
+BUCKETS = [2 + 2 + 8, 4 + 4, 16, 3 + 3, 4 + 12]  # the numbers in each bucket of Odd's parameters, from rare to first
 
 
 @check(points=3, needs=["naive_ddp", "buckets"])
