@@ -152,26 +152,27 @@ def _outcomes(client, terms, secret, keys, pending):
         return client.submit(judge_submission, terms, secret, keys, name, spliced, known and known.as_json(), pure=False,
                              resources={"GPU": 1} if terms.gpu else None)
 
-    futures, suspects = {submit(name): name for name in pending}, []
+    futures, again = {submit(name): name for name in pending}, []
     for future in as_completed(futures):
         name, outcome = futures[future], _outcome(future)
-        if outcome is None:
-            suspects.append(name)
+        if isinstance(outcome, str):
+            again.append(name)
         else:
             yield name, outcome
         future.release()
-    # With a worker die all the tasks that it had been given: alone, each shows whether it was to blame.
-    for name in suspects:
-        yield name, _outcome(submit(name)) or "The process that judges ended again and again while it judged this submission."
+    # With a worker die all the tasks that it had been given, and a machine that others had brought to its limits fails anybody:
+    # alone, each shows whether it was to blame.
+    for name in again:
+        yield name, _outcome(submit(name))
 
 
 def _outcome(future):
-    """What a task gave: a Result, the reason why there is none, or None if its workers died."""
+    """What a task gave: a Result, or the reason why there is none."""
     from distributed.scheduler import KilledWorker
     try:
         return future.result()
     except KilledWorker:
-        return None
+        return "The process that judges ended again and again while it judged this submission."
     except NoIsolation as reason:
         raise LessonError(_refusal(reason)) from None
     except Exception as error:  # a fault of the grader, not of the submission: the others must not wait for its cure

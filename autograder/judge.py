@@ -139,8 +139,8 @@ class _Run:
         try:
             box = self._open_box()
             with box.check():
-                until = time.monotonic() + (limits.train_s if check.trains else limits.check_s)
-                student = Student(lambda frame: _ask(box, frame, until))
+                deadline = box.deadline(limits.train_s if check.trains else limits.check_s)
+                student = Student(lambda frame: _ask(box, frame, deadline))
                 reference = Student(Worker(answers.reference_namespace(self._judge.lesson)).handle)
                 verdict = judge(check, student, reference, make_draw(),
                                 lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
@@ -231,9 +231,9 @@ def _now():
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _ask(box, frame, until):
+def _ask(box, frame, deadline):
     try:
-        return box.answer(frame, until)
+        return box.answer(frame, deadline)
     except BoxGone as gone:
         raise NotGraded(_sentence(gone)) from None
 

@@ -30,8 +30,13 @@ from autograder.box import ANSWER, GONE, HEADER, send
 from course_lib import wire
 from course_lib.scale import Scale
 
-READY_S = 60  # a cold start imports torch, on a busy machine
+# A start imports torch: five seconds of a processor's time, and minutes on the clock where many share it. What can't start at
+# all hangs up at once, so that only what hangs is waited for so long.
+READY_S = 600
+FORK_S = 60  # it takes 0.05 s of a processor's time
 DONE_S = 10  # the fork of a check has nothing left to do
+PATIENCE = 3  # a limit in seconds may become so many times as long where others take the processor; that in all doesn't
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BoxGone(Exception):
@@ -79,19 +84,26 @@ class Sandbox:
         if not self.isolated:
             self._environment |= dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), self._folder.name)
         walls.prepare(Path(self._folder.name), self._uid or os.getuid())
-        if self.isolated:
-            walls.probe(self.sights)
-        if self._warm:
-            self._zygote_socket()
+        try:
+            if self.isolated:
+                walls.probe(self.sights)
+            if self._warm:
+                self._zygote_socket()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
+        self._end_zygote()
+        self._folder.cleanup()
+
+    def _end_zygote(self):
         if self._zygote:
             self._zygote[0].kill()
             self._zygote[0].wait()
             self._zygote[1].close()
             self._zygote = None
-        self._folder.cleanup()
 
     def open(self, until=None, data=False):
         """A fresh Box, which ends when time.monotonic() is `until` (default: total_s from now). data: whether the data sets are
@@ -118,14 +130,12 @@ class Sandbox:
             requests = self._zygote_socket()
             try:
                 socket.send_fds(requests, [json.dumps(self.settings()).encode()], [channel, process])
-                said = _line(requests, READY_S)
+                said = _line(requests, FORK_S)
             except OSError:
                 said = ""
             if said.isdigit():
                 return int(said)
-            self._zygote[0].kill()
-            self._zygote[0].wait()
-            self._zygote = None
+            self._end_zygote()
         raise BoxGone(f"no process could be forked into the walls: {said}")
 
     def _zygote_socket(self):
@@ -141,7 +151,12 @@ class Sandbox:
                 # What it imports writes caches; in the walls these places are the submission's own.
                 env=self._environment | {"HOME": str(home), "TMPDIR": str(home), "IPYTHONDIR": str(home), "MPLCONFIGDIR": str(home)})
         self._zygote = process, mine
-        if _line(mine, READY_S) != "ready":
+        try:
+            said = _line(mine, READY_S)
+        except OSError:  # also a TimeoutError
+            said = ""
+        if said != "ready":
+            self._end_zygote()
             raise BoxGone("the process that boxes are forked from didn't start; `python -m autograder.zygote` says why")
         return mine
 
@@ -154,7 +169,7 @@ class Box:
 
     def __init__(self, sandbox, until, data):
         self.sandbox, self.memory, self._over, self._data = sandbox, 0, until, data
-        self._reason, self._ended = "", threading.Event()
+        self._reason, self._ended, self.times = "", threading.Event(), ({}, 0.0)
         self._channel, its = socket.socketpair()
         try:
             with its:
@@ -206,7 +221,7 @@ class Box:
         with open(f"/proc/{self._process.pid}/oom_score_adj", "w") as file:
             file.write("1000")
         its.close()
-        self._receive(READY_S)
+        self._receive(self.deadline(READY_S))
 
     # --- asking ---
 
@@ -214,7 +229,7 @@ class Box:
         """Run a cell. Returns (outputs, error): a list of {"text": str} and {"png": uint8 tensor}, and None or a dict of
         strings as course_lib.worker describes errors."""
         self._send({"do": "cell", "source": source})
-        answer = self._value(self._receive(self.sandbox.limits.cell_s))
+        answer = self._value(self._receive(self.deadline(self.sandbox.limits.cell_s)))
         outputs, error = answer.get("outputs"), answer.get("error")
         if not isinstance(outputs, list) or not (error is None or isinstance(error, dict)):
             raise self._broken()
@@ -227,13 +242,17 @@ class Box:
         yield
         if not self.gone:
             self._send({"do": "done"})
-            if self._receive(DONE_S, expected=GONE)[0] != GONE:
+            if self._receive(self.deadline(DONE_S), expected=GONE)[0] != GONE:
                 raise self._broken()
 
-    def answer(self, frame, until):
-        """The answer, before time.monotonic() is `until`, to one request of a Student, both as frames."""
+    def deadline(self, seconds):
+        """The Deadline for what is to be answered within `seconds` from now."""
+        return Deadline(self, seconds)
+
+    def answer(self, frame, deadline):
+        """The answer, before a Deadline is over, to one request of a Student, both as frames."""
         self._transmit(frame)
-        return self._receive(until - time.monotonic())[1]
+        return self._receive(deadline)[1]
 
     def _send(self, request):
         self._transmit(wire.encode(request))
@@ -257,8 +276,7 @@ class Box:
         except OSError:
             return True
 
-    def _receive(self, seconds, expected=ANSWER):
-        deadline = min(time.monotonic() + seconds, self._over)
+    def _receive(self, deadline, expected=ANSWER):
         kind, length = HEADER.unpack(self._bytes(HEADER.size, deadline))
         if kind not in (ANSWER, GONE) or length > wire.LIMITS.tree_bytes + wire.LIMITS.tensor_bytes + 2**20:
             raise self._broken()
@@ -272,9 +290,9 @@ class Box:
     def _bytes(self, size, deadline):
         received = bytearray()
         while len(received) < size:
-            left = deadline - time.monotonic()
+            left = deadline.left()
             if left <= 0:
-                raise self._lost("it ran out of its time" if deadline < self._over else
+                raise self._lost("it ran out of its time" if time.monotonic() < self._over else
                                  f"the whole submission took longer than {self.sandbox.limits.total_s:g} s")
             self._channel.settimeout(left)
             try:
@@ -331,9 +349,10 @@ class Box:
             return self._kill()
 
     def _look(self):
-        """The processes inside; what they hold counts for `memory`."""
+        """The processes inside; what they hold counts for `memory`, and `times` is what they have had of the processor."""
         inside = _descendants(self._roots) if self.sandbox.isolated else [self._init]
         self.memory = max(self.memory, sum(map(_held, inside)))
+        self.times = _times(inside)
         return inside
 
     def _kill(self):
@@ -374,6 +393,24 @@ class Box:
         self.end()
 
 
+class Deadline:
+    """Seconds for a Box to answer in. Those in which it waits for a processor that others are using don't count, up to PATIENCE times
+    as many on the clock, and never beyond the end of the submission's time: whoever keeps many processes busy would else take the
+    neighbours' work along. What its own processes take from each other counts."""
+
+    def __init__(self, box, seconds):
+        self._box, self._seconds, self._start, self._then = box, seconds, time.monotonic(), box.times
+        self._until = self._start + seconds
+
+    def left(self):
+        """Seconds until it is over; 0 or less when it is."""
+        last = min(self._start + PATIENCE * self._seconds, self._box._over)
+        if self._until <= time.monotonic() < last:
+            self._box._look()
+            self._until = self._start + self._seconds + _kept_waiting(self._then, self._box.times)
+        return min(self._until, last) - time.monotonic()
+
+
 def _line(channel, seconds):
     channel.settimeout(seconds)
     received = b""
@@ -385,19 +422,43 @@ def _line(channel, seconds):
     return received.decode("utf-8", "replace").strip()
 
 
+def _after_name(pid):
+    """The fields of /proc/<pid>/stat from the third on. Bytes: a process may give itself a name that isn't text."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
+
+
 def _descendants(roots):
     """These processes and all that come from them. Unlike its namespace, a process can't hide where it comes from."""
     children = defaultdict(list)
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/stat") as file:
-                children[int(file.read().rpartition(")")[2].split()[1])].append(int(name))
+            children[int(_after_name(name)[1])].append(int(name))
         except OSError:
             pass  # it has ended meanwhile
     found = list(roots)
     for process in found:
         found += children[process]
     return found
+
+
+def _times(pids):
+    """({process: seconds it has waited for a processor}, seconds that they, and what they have buried, have had of one)."""
+    waited, had = {}, 0.0
+    for pid in pids:
+        try:
+            had += sum(map(int, _after_name(pid)[11:15])) / TICKS
+            with open(f"/proc/{pid}/schedstat", "rb") as file:
+                waited[pid] = int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError):
+            pass  # it has ended meanwhile, or the kernel doesn't keep count
+    return waited, had
+
+
+def _kept_waiting(then, now):
+    """Seconds, between two _times, in which a process waited for a processor that none of the others had."""
+    (before, had), (waited, have) = then, now
+    return max(0.0, max((seconds - before.get(pid, 0.0) for pid, seconds in waited.items()), default=0.0) - (have - had))
 
 
 def _files(place):
@@ -411,18 +472,18 @@ def _files(place):
 
 def _held(pid):
     """Bytes of a process that aren't a file's: what it shares with its parent after a fork is counted for both."""
-    return _sum_of(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:", "VmPTE:"))
+    return _sum_of(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:", b"VmPTE:"))
 
 
 def _own_share(pid):
     """The same with what is shared divided among those that share it; dearer to find out, and can be hidden from us."""
-    pages = _sum_of(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
-    return pages + _sum_of(f"/proc/{pid}/status", ("VmPTE:",)) if pages else _held(pid)
+    pages = _sum_of(f"/proc/{pid}/smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:"))
+    return pages + _sum_of(f"/proc/{pid}/status", (b"VmPTE:",)) if pages else _held(pid)
 
 
 def _sum_of(path, names):
     try:
-        with open(path) as file:
+        with open(path, "rb") as file:
             return sum(int(line.split()[1]) * 1024 for line in file if line.startswith(names))
     except (OSError, ValueError):
         return 0

@@ -139,3 +139,64 @@ def tuned(source, train, test, steps):
         return {"losses": losses, **figures}
 
     return {"A": run(early=True), "B": run(mode=True), "C": run(), "D": run(seen=lambda images: (images - mean) / std)}
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What can be seen of a training on two processes. losses: of each step, the mean over the ranks. apart: the largest difference
+    between a weight of the one rank and the other's at the end. first_step: by how much the first step has changed the weight that it
+    changed most. repeated: the share of the second epoch's batches that were batches of the first. right, of: how many test images
+    are reported as right, and how many there are."""
+
+    losses: list
+    apart: float
+    first_step: float
+    repeated: float
+    right: int
+    of: int
+
+
+def ranks(pieces, net, train, test, epochs=6, batch=64, rate=0.05):
+    """{letter: Ranks} of five trainings on two processes, four of them broken. pieces: the learner's DDP and shard, by name, as
+    `globals()` of a notebook holds them. train, test: ImageSets."""
+    from course_lib.processes import launch
+    DDP, shard = pieces["DDP"], pieces["shard"]
+
+    def train_rank(rank, world, net, fault):
+        import torch
+        import torch.distributed as dist
+        import torch.nn.functional as F
+        ddp = DDP(net)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                if fault == "each its own" and rank:
+                    parameter.copy_(parameter[..., torch.randperm(parameter.shape[-1])])
+        optimizer, losses, orders, share = torch.optim.SGD(net.parameters(), rate), [], [], batch // world
+        first = [parameter.detach().clone() for parameter in net.parameters()]
+        for epoch in range(epochs):
+            positions = shard(len(train), rank, world, 0 if fault == "one epoch" else epoch, drop_last=True)
+            orders.append([tuple(part.tolist()) for part in positions.split(share) if len(part) == share])
+            for chosen in map(list, orders[-1]):
+                loss = F.cross_entropy(ddp(train.images[chosen]), train.labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                ddp.finish()
+                if fault == "sum":
+                    for parameter in net.parameters():
+                        parameter.grad *= world
+                optimizer.step()
+                if not losses:
+                    moved = max((parameter - before).abs().max().item() for parameter, before in zip(net.parameters(), first))
+                losses.append(loss.item())
+        seen = slice(None) if fault == "all of them" else slice(rank, None, world)
+        with torch.no_grad():
+            right = (net(test.images[seen]).argmax(1) == test.labels[seen]).sum()
+        dist.all_reduce(right)
+        repeated = len({*orders[0]} & {*orders[1]}) / len(orders[0])
+        return losses, moved, repeated, right.item(), torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+
+    def run(fault=None):
+        (losses, moved, repeated, right, one), (others, *_, other) = launch(train_rank, 2, copy.deepcopy(net), fault, timeout=300.0)
+        return Ranks([(a + b) / 2 for a, b in zip(losses, others)], (one - other).abs().max().item(), moved, repeated, right, len(test))
+
+    return {"A": run("one epoch"), "B": run("sum"), "C": run("all of them"), "D": run(), "E": run("each its own")}

@@ -93,7 +93,10 @@ def judge(check, student, reference, draw, mistakes=lambda call, answered: ()):
             outcome, hint = PASSED, ""
         except Failed as failure:
             outcome, hint, detail = FAILED, failure.hint, failure.detail
-            known = _diagnose(student.log, reference.log, mistakes)
+            try:
+                known = _diagnose(student.log, reference.log, mistakes)
+            except Exception as error:  # the verdict stands without a better hint
+                known, detail = None, f"{detail}\n(No known mistake could be looked for: {type(error).__name__}: {error})".strip()
             if known:
                 detail, hint = detail or (hint if hint != known else ""), known
         except NotGraded as reason:

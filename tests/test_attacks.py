@@ -186,8 +186,7 @@ def test_the_corpus_is_as_it_says():
     assert all(attack.verdicts.keys() <= checks_of(craft.LESSON).keys() for attack in attacks)
 
 
-# Not "fork_bomb" and "odd_text": together, on a busy machine, the second came to nothing three times. Why isn't known yet; each alone is tested above.
-NASTIEST = ["exit_of_cell", "endless_loop", "not_json", "cells_duplicated", "notebook_is_a_link"]
+NASTIEST = ["exit_of_cell", "endless_loop", "not_json", "cells_duplicated", "notebook_is_a_link", "fork_bomb", "odd_text"]
 
 
 def test_a_class_with_the_nastiest_is_graded_to_its_end(tmp_path, released, judge):
@@ -197,7 +196,7 @@ def test_a_class_with_the_nastiest_is_graded_to_its_end(tmp_path, released, judg
         attacks[name].hand_in(classroom.root / "submitted" / name / craft.LESSON, craft.base(released))
     for name in ("ada", "zoe"):
         craft.write(classroom.root / "submitted" / name / craft.LESSON, craft.base(released))
-    roomy = replace(LIMITS, cell_s=10, check_s=20, total_s=120)  # two work at once here
+    roomy = replace(LIMITS, cell_s=10, check_s=20, total_s=120)  # two work at once here, the fork bomb beside an honest one
     terms = task.Terms.of(course, craft.LESSON, Scale.SMOKE, limits=roomy)
     results = grading.grade(classroom, course, craft.LESSON, terms=terms, jobs=2)
     expected = {name: attacks[name].points for name in NASTIEST} | {"ada": craft.HONEST, "zoe": craft.HONEST}

@@ -36,6 +36,14 @@ def test_right_work_earns_the_points():
     assert (passed.verdict, passed.points, passed.hint) == (PASSED, 2, "") and passed.passed
 
 
+def test_a_search_for_a_known_mistake_that_fails_leaves_the_verdict():
+    def search(call, answered):
+        raise OverflowError("too large")
+
+    failed = verdict("def f(x): return 3 * x", search)
+    assert failed.verdict == FAILED and failed.hint and "OverflowError: too large" in failed.detail
+
+
 def test_wrong_work_earns_none_and_says_how_far_off():
     failed = verdict("def f(x): return 3 * x")
     assert (failed.verdict, failed.points) == (FAILED, 0) and "off by" in failed.hint

@@ -169,6 +169,22 @@ def test_a_submission_whose_workers_die_is_given_up_and_the_others_are_graded(tm
     assert not set(alive("autograder.zygote")) - set(before)
 
 
+def test_where_grading_itself_fails_it_is_tried_again(tmp_path, monkeypatch):
+    def fails(terms, secret, keys, student, spliced, known):
+        tries = tmp_path / student
+        tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+        if student == "never" or student == "once" and tries.read_text() == "x":
+            raise TimeoutError("the machine was busy")
+        return len(tries.read_text())
+
+    monkeypatch.setattr(grading, "judge_submission", fails)
+    terms = task.Terms(str(ROOT), LESSON, Scale.SMOKE)
+    with grading._cluster(1, None, terms, 1) as client:
+        outcomes = dict(grading._outcomes(client, terms, b"", {}, dict.fromkeys(("always", "once", "never"), (None, None, None))))
+    failed = "Grading itself failed (TimeoutError: the machine was busy). Please report it."
+    assert outcomes == {"always": 1, "once": 2, "never": failed}
+
+
 def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, capsys):
     hand_in(tmp_path, "ada", {"solution-gan_value": ""})
     hand_in(tmp_path, "grace", {"solution-gan_value": ""})

@@ -4,11 +4,12 @@ import os
 import subprocess
 import time
 
+import psutil
 import pytest
 from conftest import ROOT, need
 
 from autograder import walls
-from autograder.sandbox import BoxGone, Limits, Sandbox
+from autograder.sandbox import BoxGone, Limits, Sandbox, _descendants, _kept_waiting
 from course_lib import wire
 from course_lib.scale import Scale
 
@@ -49,7 +50,7 @@ def refused(box, source):
 
 
 def ask(box, **request):
-    return wire.decode(box.answer(wire.encode(request), time.monotonic() + 10))
+    return wire.decode(box.answer(wire.encode(request), box.deadline(10)))
 
 
 def status(box):
@@ -153,6 +154,8 @@ def test_a_check_leaves_the_next_what_the_cells_made(sandbox):
     ("import os; os._exit(0)", "ended its own process"),
     ("while True:\n    try:\n        while True: pass\n    except BaseException: pass", "ran out of its time"),
     ("import os, time\nfor _ in range(6):\n    if os.fork() == 0: kept = b'x' * 2 * 10**8; time.sleep(9)\ntime.sleep(9)", "GB of memory"),
+    ("import ctypes, os, time\nctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0)  # no text: the name of the process, in /proc\n"
+     "for _ in range(6):\n    if os.fork() == 0: kept = b'x' * 2 * 10**8; time.sleep(9)\ntime.sleep(9)", "GB of memory"),
     ("for i in range(10**6): open(f'/tmp/{i}', 'w').close()", "500 files"),
     ("import os\nfor fd in range(3, 100):\n    try: os.write(fd, b'A' + bytes(8))\n    except OSError: pass", "protocol"),
 ])
@@ -171,6 +174,41 @@ def test_what_goes_too_far_is_ended_with_the_reason(sandbox, source, reason):
 def test_what_asks_for_too_much_is_told_so(sandbox, source, error):
     with sandbox.open() as box:
         assert refused(box, source) == error
+
+
+def test_what_others_take_of_the_processor_is_not_counted_against_it(sandbox):
+    core = min(os.sched_getaffinity(0))
+    busy = ["taskset", "-c", str(core), "sh", "-c", "while :; do :; done"]
+    with sandbox.open() as box:
+        for pid in _descendants(box._roots):
+            os.sched_setaffinity(pid, {core})
+        others = [subprocess.Popen(busy, start_new_session=True) for _ in range(14)]  # the kernel shares out between sessions
+        try:
+            start = time.monotonic()
+            shown(box, "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass")
+            assert time.monotonic() - start > LIMITS.cell_s, "nobody took its time, and this has shown nothing"
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+
+
+@pytest.mark.parametrize("then, now, seconds", [
+    (({}, 0), ({1: 0.0}, 5), 0),  # it ran all the time
+    (({1: 1.0}, 1), ({1: 9.0, 2: 3.0}, 2), 7),  # others took eight seconds, one of which was its own process'
+    (({1: 0.0}, 0), ({number: 9.0 for number in range(40)}, 20), 0),  # a fork bomb
+    (({1: 9.0, 2: 9.0}, 5), ({1: 9.5}, 5), 0.5),  # one has ended
+])
+def test_what_its_own_processes_take_from_each_other_counts(then, now, seconds):
+    assert _kept_waiting(then, now) == seconds
+
+
+def test_a_start_that_takes_too_long_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setattr("autograder.sandbox.READY_S", 0.01)
+    before, sandbox = psutil.Process().children(), Sandbox(SIGHTS, Scale.SMOKE, LIMITS)
+    with pytest.raises(BoxGone, match="didn't start"):
+        sandbox.__enter__()
+    assert psutil.Process().children() == before and not os.path.exists(sandbox._folder.name)
 
 
 def test_nothing_is_left_when_it_ends(sandbox):

@@ -500,7 +500,8 @@ from torchvision.models import resnet18
 sizes = [parameter.numel() * 4 for parameter in resnet18().parameters()]
 small = sum(size < 10_000 for size in sizes)
 print(f"ResNet-18: {len(sizes)} parameters, {sum(sizes) / 1e6:.0f} MB; "
-      f"{small} of them are smaller than 10 kB, and together {sum(s for s in sizes if s < 10_000) / 1e6:.2f} MB")
+      f"{small} of them are smaller than 10 kB, together "
+      f"{sum(size for size in sizes if size < 10_000) / 1e6:.2f} MB")
 
 
 def one_or_many(rank, world, lengths, repeats=5):
@@ -664,7 +665,30 @@ class DDP(nn.Module):
 # %% check="overlap"
 check("overlap")
 # %% [markdown]
-# TIMELINE
+# Does it overlap? `timeline.record` writes down, inside a rank, when forward and backward pass begin and end, when each parameter has its gradient (a tick), and when each message leaves and is back. One step of a net of 25 MB on two ranks, with your two versions:
+
+# %%
+from course_lib import timeline
+
+
+def one_step(rank, world, bucketed):
+    net = nn.Sequential(*[nn.Linear(1024, 1024) for _ in range(6)])
+    ddp = DDP(net, cap=8 * 2**20) if bucketed else net
+    for _ in range(3):    # the first two warm up
+        dist.barrier()
+        with timeline.record(net) as spans:
+            ddp(torch.randn(128, 1024)).square().mean().backward()
+            ddp.finish() if bucketed else average_gradients(net)
+    return spans
+
+
+recorded = {"all-reduce after the backward pass": launch(one_step, 2, False),
+            "hooks and buckets": launch(one_step, 2, True)}
+print(*map(timeline.describe, recorded.values()), sep="\n")
+timeline.draw(recorded)
+
+# %% [markdown]
+# Above, nothing is sent until the last gradient is there. Below, each bucket leaves as soon as its ticks are complete, and only the last one, of the first layers, sticks out at the end: nothing is left to hide it behind. A long bar of few bytes is a rank that waits for a slower one.
 #
 # ## 6 · Data, batch norm, and the rate
 #
@@ -799,11 +823,123 @@ for batch, rate, warmup in ((32, 0.02, 0), (256, 0.02, 0), (256, 0.16, 0), (256,
 #
 # ## 7 · Measured
 #
-# MEASURED
+# How long does a step take, on this machine, by each way? (Without the optimiser's part, which is the same everywhere. The batch of 96 is split; DataParallel's devices are two names for one processor, so what it can gain here are threads.)
+
+# %% tags=["train"]
+from tqdm.auto import tqdm
+
+from course_lib import parallel_speed
+
+
+def perceptron(width):
+    widths = [256, width, width, width]
+    layers = [each for a, b in zip(widths, widths[1:]) for each in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+x, y = torch.randn(96, 256), torch.randint(10, (96,))
+nets = {f"{count} parameters": perceptron(width) for count, width in
+        (("94 thousand", 160), ("1 million", 640), ("10 million", 2200))}
+steps = scale.pick(smoke=3, cpu=10)
+measured = {name: parallel_speed.medians(
+                parallel_speed.step_seconds(globals(), net, x, y, world=2, steps=steps))
+            for name, net in tqdm(nets.items(), unit="net")}
+loopback, copying = parallel_speed.links_here()
+
+# %% [markdown]
+# What should one expect? A cost model, with what you have derived: $N$ devices, each with a net of $S$ bytes; $\alpha$ seconds for a message, $\beta$ bytes a second on a link; $T_f$, $T_b$ for the forward and the backward pass of the whole batch on one device.
+#
+# | way | time of a step |
+# |---|---|
+# | one device | $T_f + T_b$ |
+# | DataParallel | $(T_f + T_b)/N$, plus $2(N-1)(\alpha + S/\beta)$ through device 0, plus what the interpreter does for each replica, one after the other |
+# | DDP, naive | $(T_f + T_b)/N$, plus for each parameter of $s$ bytes $2(N-1)\left(\alpha + \frac{s}{N\beta}\right)$ |
+# | DDP, buckets | $T_f/N$, plus a pipeline: a bucket's all-reduce begins when its gradients are there and the bucket before has gone; the step ends with the last |
+#
+# (`course_lib/parallel_cost.py` has the formulas and where each is from.) On a CPU the same cores compute and send, and all links are one memory; so the model is too hopeful here, and it isn't made for nets whose messages cost nothing but waiting. Beside what was measured:
+
+# %%
+rows = {}
+for name, net in nets.items():
+    byte_sizes = [parameter.numel() * parameter.element_size() for parameter in net.parameters()]
+    rows[name] = measured[name]
+    rows[f"  {name}, predicted"] = parallel_speed.predicted(
+        net, measured[name], 2, loopback, copying, assign_buckets(byte_sizes, 25 * 2**20))
+print(parallel_speed.table(rows))
+print(f"Between ranks: {loopback.bandwidth / 1e9:.2g} GB/s, {1e6 * loopback.latency:.0f} µs a "
+      f"message; within memory: {copying.bandwidth / 1e9:.2g} GB/s.")
+
+# %% [markdown]
+# Turn the model by hand. Where does DataParallel stop paying? Give it a slower link, a larger net, more devices. Where does naive DDP fall behind the one with buckets?
+
+# %%
+from course_lib.explore import data_parallel as explore
+
+explore.where_it_pays(assign_buckets, {"this machine": loopback})
+
+# %% [markdown]
+# DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $k$ seconds, the step can't be shorter than about $2k$ for each device, so at some number of devices it is as slow as with one. DDP's all-reduce costs at most $2S/\beta$, whatever $N$, and hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
+#
+# ### Must you switch?
+#
+# * **For the result: no.** Both give the gradient of the whole batch; you have checked that to ten digits. (Batch norm apart, which sees a device's part in both.)
+# * **One device, or a net as small as the first in the table: use neither.** One process is the simplest, and here the quickest.
+# * **A first experiment on two GPUs**, where sending the net twice is short beside a step: DataParallel may stay. It is one line, and needs no launcher.
+# * **More devices, a larger net, or several machines: switch.** Then device 0's cables and the one interpreter are what you wait for. PyTorch's documentation says it without conditions: "It is recommended to use DistributedDataParallel, instead of this class, to do multi-GPU training, even if there is only a single node" (`nn.DataParallel`). That its cost is a script and a sampler, and no longer a mystery, is what this lesson is for.
 #
 # ## 8 · Out of the notebook
 #
-# SCRIPT
+# A long training isn't run from a notebook. The same thing as a script is `course_lib/ddp_script.py`: PyTorch's own DDP and sampler, which you can read now, 120 lines. It is started by `torchrun`, which does what `launch` does here, and for several machines:
+#
+#     torchrun --standalone --nproc-per-node=2 --max-restarts=3 -m course_lib.ddp_script --steps 200 --checkpoint runs/last.pt
+#
+# `torchrun` starts the ranks and tells each its number in the variables `RANK`, `LOCAL_RANK` and `WORLD_SIZE`. (Where a machine can't resolve its own name, it hangs: add `--local-addr=127.0.0.1`.)
+#
+# **When a rank dies**, torchrun ends the others and starts all of them again with the same arguments, up to `--max-restarts` times. What is lost is every step since the last checkpoint, and the seconds of starting. So each rank loads net, optimiser and step; rank 0 alone writes, to another name first, and then renames, so that a checkpoint is whole or the one before. The ranks may get other numbers at a restart. And the batch is that of all ranks together, so that their number may change too.
+# Restarting doesn't cure a mistake in the code: that fails each time.
+#
+# Below, rank 1 kills itself in step 45. The last checkpoint is of step 40. (Two starts of two Pythons that import torch: this takes most of the time.)
+
+# %% tags=["train"]
+import subprocess
+import sys
+import tempfile
+
+options = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+           "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+with tempfile.TemporaryDirectory() as folder, open(f"{folder}/errors", "w+") as errors:
+    command = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
+               "--nproc-per-node=2", "--max-restarts=3", "-m", "course_lib.ddp_script", "--data=digits",
+               "--steps=60", "--every=20", f"--checkpoint={folder}/last.pt", "--die-at", "45", "1"]
+    torchrun = subprocess.Popen([sys.executable, *command], env=os.environ | options, text=True,
+                                stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
+    try:
+        for line in torchrun.stdout:
+            print(line, end="")
+        torchrun.wait()
+    finally:
+        torchrun.terminate()    # after an interrupt; it ends its ranks first
+        torchrun.wait()
+    errors.seek(0)
+    said = [line for line in errors.read().splitlines() if "(exitcode" in line]
+print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:1])
+
+# %% [markdown]
+# (`TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` is there because of a fault: with torch 2.15, ranks that were started again hung here, it seems because they read the addresses of the dead ones. PyTorch's issue 135712 has the same symptom and names this remedy.)
+#
+# **Several machines**, under Slurm: one `torchrun` a node, which starts that node's ranks. All nodes must see the checkpoint's folder.
+#
+#     #!/bin/bash
+#     #SBATCH --nodes=4
+#     #SBATCH --ntasks-per-node=1
+#     #SBATCH --gpus-per-node=4
+#     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+#     first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+#     srun torchrun --nnodes="$SLURM_NNODES" --nproc-per-node=4 --max-restarts=3 --rdzv-id="$SLURM_JOB_ID" \
+#         --rdzv-backend=c10d --rdzv-endpoint="$first:29500" \
+#         -m course_lib.ddp_script --batch 512 --steps 2000 --checkpoint /shared/run/last.pt
+#
+# What was tried: one machine, one to three processes on the CPU, one of two killed. Several nodes and Slurm were not; those lines follow PyTorch's documentation of `torchrun`, its elastic quickstart, and the example `sbatch_run.sh` of its DDP series.
 #
 # ## 9 · Train
 #
@@ -880,7 +1016,7 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 # | 300 steps of 64 images, 2 processes on 2 cores | published | you should see | yours |
 # |---|---|---|---|
 # | ranks differ by | 0 (Li et al. 2020: replicas stay consistent) | 0 | printed above |
-# | from one process | mathematically 0 (the same paper, section 2.2) | TRAINDIFF | printed above |
+# | from one process | 0 but for rounding (the same paper) | TRAINDIFF | printed above |
 # | accuracy | none for this net | TRAINACC | printed above |
 #
 # Not exactly 0 against one process: in float32 a sum in another order rounds otherwise, and 300 steps let that grow. The check computes in float64.
@@ -888,7 +1024,59 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 # %% [markdown]
 # ### Broken on purpose
 #
-# BROKEN
+# Five colleagues train the same net with your `DDP` and your `shard`, on two processes, for six epochs, by plain SGD at the rate 0.05. One run is healthy. One colleague hands the same epoch to `shard` every time. One has lost the division: gradients are summed. One makes each rank's net anew after wrapping it, so that the ranks begin apart. And one lets each rank look at all test images and adds up what they find. Look at the curves and numbers, and decide which is which. Which of them would a loss curve have told you?
+# (How they were broken is written in `course_lib/broken.py`. Guess first.)
+
+# %% tags=["train"]
+from matplotlib import pyplot as plt
+
+from course_lib import broken
+from course_lib.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, use_style
+
+use_style()
+some = scale.pick(smoke=512, cpu=4_000)
+seen = load_images("fashion_mnist", "train", size=14, limit=some, fallback="digits")
+runs = broken.ranks(globals(), small_net(), seen, test)
+figure, axes = plt.subplots(figsize=(8, 3.2))
+for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION, PURPLE)):
+    smooth = torch.tensor(run.losses).unfold(0, 10, 5).mean(1)
+    axes.plot(5 * torch.arange(len(smooth)), smooth, color=colour, label=name)
+    print(f"{name}: ranks apart by {run.apart:.1e}; first step {run.first_step:.4f}; batches of epoch 2 "
+          f"that were in epoch 1: {run.repeated:.0%}; {run.right:,} of {run.of:,} test images right")
+axes.set(xlabel="step", ylabel="training loss, mean of 10 steps", title="Five trainings on two processes")
+axes.legend()
+plt.show()
+print("You predicted that a sum in place of the mean makes:", my_predictions["sum"])
+
+# %% [markdown]
+# <details><summary>The answer</summary>
+#
+# **A** hands on one epoch: all batches come again, in the same order, and nothing else shows it. **B** sums: the first step is twice that of the others, and with plain SGD that is all. The rate has grown by the number of ranks. (With Adam, which divides by the gradient's size, not even that: you would notice nothing, until a threshold for clipping gradients or the weight decay meant something else.) **C** counts every test image on both ranks: more right answers than there are images, or, divided by their number, an accuracy beyond 1. Where somebody divides by twice the number, even that is gone. **E** never had one net: the ranks are apart from the first step to the last, and each gradient is the mean over two different nets. **D** is healthy.
+#
+# The loss curve gives away B and E at most. Compare the ranks' weights once at the start of a run, by an all-reduce of their maximum and minimum; print the first indices of each epoch; count the examples that you validate on.
+# </details>
+#
+# One fault more, because you will meet it: a rank that leaves a loop early. In a notebook `launch` tells what happened; in a script it is silence, until the backend's time is over (30 minutes by default with gloo; 10 with nccl).
+
+# %%
+def stops_early(rank, world):
+    net = nn.Linear(2, 1)
+    ddp = DDP(net)
+    for step in range(10):
+        loss = ddp(torch.randn(4, 2)).pow(2).mean()
+        loss.backward()
+        if rank == 1 and step == 3:    # "this batch has no examples for me"
+            continue
+        ddp.finish()
+
+
+try:
+    launch(stops_early, 2, timeout=5)
+except RankError as error:
+    print(error)
+
+# %% [markdown]
+# Rank 1 has gone on to the next step, and its next collective is a broadcast or a bucket too few: from then on the ranks' collectives are one apart. If shapes happen to fit, nobody waits at all, and each rank sums up different things. It is over only when one of them runs out.
 #
 # ## 10 · In your own words
 #
