@@ -5,12 +5,13 @@ sent until then comes back to the check, which hands it to the other ranks' play
 that wait for each other are seen to, and told. And a submission can't say that it has sent or received what it hasn't:
 
 - numbers and bytes are counted here, outside;
-- `mark` is added to every number on its way. What really came over the wire bears it, and what was computed past the wire
-  doesn't;
+- `mark` is added to every number on its way, or it is multiplied by `factor`. What really came over the wire bears that, and
+  what was computed past the wire doesn't;
 - `witness` hands out a number in the middle of a backward pass, but only when an all-reduce has been launched by then.
 
 Inside a play `torch.distributed` is initialised with a process group that knows all this, so that the learner's code calls
-`dist.send`, `dist.all_reduce` and the rest as it does between processes. As with gloo, a send is over when it is received.
+`dist.send`, `dist.all_reduce` and the rest as it does between processes. As with gloo, a send is over when it is received. A
+broadcast is over for its root at once, and elsewhere when the root has made it.
 """
 
 import math
@@ -22,8 +23,9 @@ import torch.distributed as dist
 
 from course_lib.verdict import Failed
 
-PLAYS = 2_000  # of one rank; far more than any exercise needs
-OPERATIONS = 5_000  # of one play
+PLAYS = 300  # of one rank; far more than any exercise needs
+OPERATIONS = 1_000  # of one rank
+BYTES = 16 * 2**20  # that one rank sends
 REDUCTIONS = {"SUM": lambda stacked: stacked.sum(0), "MAX": lambda stacked: stacked.amax(0), "MIN": lambda stacked: stacked.amin(0),
               "PRODUCT": lambda stacked: stacked.prod(0)}
 NAMES = {"send": "a send to rank {peer}", "recv": "a receive from rank {peer}", "all_reduce": "an all-reduce", "reduce": "a reduce to rank {peer}",
@@ -64,11 +66,12 @@ class _Work(dist._Work):
 
 class CarriedGroup(dist.ProcessGroup):
     """The process group of a play. operations: those launched so far, each a dict of what it is and holds. arrived: the tensors that
-    an operation has brought, by its number, for those that are over."""
+    an operation has brought, by its number, for those that are over. ahead: by the number of a collective, the (root, tensor) of a
+    broadcast whose root has made it already."""
 
-    def __init__(self, rank, world, arrived):
+    def __init__(self, rank, world, arrived, ahead):
         super().__init__(rank, world)
-        self.operations, self.arrived = [], arrived
+        self.operations, self.arrived, self.ahead = [], arrived, ahead
 
     def _launch(self, kind, tensor, into, peer=-1, tag=0, reduction="", sends=True):
         """sends: whether the tensor's numbers are anybody's business. Where a message is to come, they may be anything."""
@@ -95,8 +98,14 @@ class CarriedGroup(dist.ProcessGroup):
         return self._launch("reduce", tensors[0], into, opts.rootRank, reduction=_reduction(opts.reduceOp))
 
     def broadcast(self, tensors, opts):
-        root = opts.rootRank == self.rank()
-        return self._launch("broadcast", tensors[0], [] if root else tensors, opts.rootRank, sends=root)
+        root, number = opts.rootRank == self.rank(), sum(map(_is_collective, self.operations))
+        work = self._launch("broadcast", tensors[0], [] if root else tensors, opts.rootRank, sends=root)
+        sender, tensor = self.ahead.get(number, (None, None))
+        if root:
+            self.arrived[len(self.operations) - 1] = []
+        elif sender == opts.rootRank and tensor.numel() == tensors[0].numel() and tensor.dtype == tensors[0].dtype:
+            self.arrived[len(self.operations) - 1] = [tensor]
+        return work
 
     def allgather(self, outputs, inputs, opts):
         return self._launch("all_gather", inputs[0], outputs[0])
@@ -110,11 +119,11 @@ class CarriedGroup(dist.ProcessGroup):
         self._launch("witness", number, [number], sends=False).wait()
         return number
 
+    def _get_backend(self, device):
+        return self  # for `batch_isend_irecv`
+
     def getBackendName(self):
         return "carried"
-
-    def size(self):
-        return super().size()
 
 
 def _reduction(operation):
@@ -124,24 +133,31 @@ def _reduction(operation):
     raise ValueError("gloo reduces by SUM, MAX, MIN or PRODUCT, and can't average: divide the sum yourself")
 
 
+def _is_collective(operation):
+    return operation["kind"] not in ("send", "recv", "witness")
+
+
 _now = {}  # the group of the play that is going on
-_kept = {}  # by rank: what has arrived in the plays before, so that it needn't be sent again
+_kept = {}  # by rank: what has arrived in the plays before, and what is ahead, so that it needn't be sent again
 dist.Backend.register_backend("carried", lambda store, rank, world, timeout: _now["group"], devices=["cpu"])
 
 
-def play(function, rank, world, known, fresh):
+def play(function, rank, world, known, fresh, ahead):
     """Run `function()` as this rank, as far as what has arrived lets it.
 
-    known: how many of its operations the check knows from earlier plays, 0 in the first. fresh: [number of an operation, the tensors
-    that it has brought] since the last play. Returns a dict: the operations after the known ones, the known ones in short, the number
-    of the operation that it waits for, or None and its result.
+    known: how many of its operations the check knows from earlier plays, None in the first. fresh: [number of an operation, the
+    tensors that it has brought] since the last play; ahead: [number of a collective, root, tensor], likewise. Returns a dict: the
+    operations after the known ones, the known ones in short, the number of the operation that it waits for, or None and its result.
     """
     if dist.is_initialized():
         raise RuntimeError("torch.distributed is initialised in the notebook itself; call `dist.destroy_process_group()` there. "
                            "Ranks are for `launch`, in processes of their own.")
-    arrived = _kept[rank] = _kept[rank] if known else {}
+    if known is None:
+        _kept[rank], known = ({}, {}), 0
+    arrived, coming = _kept[rank]
     arrived.update(fresh)
-    group = _now["group"] = CarriedGroup(rank, world, arrived)
+    coming.update({number: (root, tensor) for number, root, tensor in ahead})
+    group = _now["group"] = CarriedGroup(rank, world, arrived, coming)
     torch.default_generator.manual_seed(rank)  # ranks that were started apart draw apart
     hook = sys.excepthook
     dist.init_process_group("carried", store=dist.HashStore(), rank=rank, world_size=world)
@@ -161,10 +177,10 @@ def summary(operations):
             float(sum(each["like"].double().nan_to_num().sum() for each in operations))]
 
 
-def played(names, body, rank, world, known, fresh, args):
+def played(names, body, rank, world, known, fresh, ahead, args):
     """The probe around a check's own: `body`, by name, plays a rank."""
     from course_lib.carried import play
-    return play(lambda: globals()[body](names, rank, world, *args), rank, world, known, fresh)
+    return play(lambda: globals()[body](names, rank, world, *args), rank, world, known, fresh, ahead)
 
 
 # --- In the check: the carrier ---
@@ -172,22 +188,25 @@ def played(names, body, rank, world, known, fresh, args):
 @dataclass(frozen=True)
 class Ran:
     """results: what each rank returned. operations: by rank, each operation's (kind, numbers, peer), in the order of their launch;
-    sent: by rank, the bytes that it has sent itself, between two ranks."""
+    sent: by rank, the bytes that it has sent itself, between two ranks; summed: by rank, how many numbers each of its all-reduces of
+    float64 sums."""
 
     results: list
     operations: list
     sent: list
+    summed: list
 
 
-def run(student, world, body, *args, using=(), mark=0.0, marked=("recv", "all_reduce", "reduce", "broadcast", "all_gather"), witness=None):
+def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("recv", "all_reduce", "reduce", "broadcast", "all_gather"),
+        witness=None):
     """Run the probe `body(names, rank, world, *args)` as `world` ranks and carry their messages. Returns what Ran says.
 
-    mark: added to every floating number on its way to another rank, in operations of the kinds `marked`. witness: the factor that
-    `CarriedGroup.witness` gives out; with it, no all-reduce is over before each rank has asked for it.
-    The whole counts as one call in `student.log`. Raises Failed: a rank raises, two ranks' operations don't fit each other, ranks
-    wait in vain.
+    mark, factor: every floating number on its way to another rank is multiplied by the one and has the other added, in operations
+    of the kinds `marked`. witness: the number that `CarriedGroup.witness` gives out; with it, no all-reduce is over before each rank
+    has asked for it. The whole counts as one call in `student.log`. Raises Failed: a rank raises, two ranks' operations don't fit each
+    other, ranks wait in vain.
     """
-    first, ranks, marks = len(student.log), [_Rank(rank) for rank in range(world)], dict.fromkeys(marked, mark)
+    first, ranks, marks = len(student.log), [_Rank(rank) for rank in range(world)], dict.fromkeys(marked if world > 1 else (), (factor, mark))
 
     def fail(kind, hint, detail=""):
         student.log[first:] = [{"failed": kind, "detail": hint}]
@@ -197,12 +216,12 @@ def run(student, world, body, *args, using=(), mark=0.0, marked=("recv", "all_re
         for rank in ranks:
             if rank.can_go_on():
                 try:
-                    said = student.run(played, body.__name__, rank.number, world, len(rank.operations), rank.fresh(), list(args),
-                                       using=(*using, body))
+                    said = student.run(played, body.__name__, rank.number, world, len(rank.operations) if rank.plays else None, rank.fresh(),
+                                       rank.coming(ranks, marks), list(args), using=(*using, body))
                 except Failed as failure:
                     student.log[first:] = [student.log[-1]]
                     raise Failed(failure.hint, failure.detail or f"in rank {rank.number} of {world}") from None
-                problem = rank.take(said)
+                problem = rank.take(said, world)
                 if problem:
                     fail("form", problem)
         if not any([*(_carry_messages(ranks, marks, fail)), *(_carry_collectives(ranks, marks, witness is not None, fail)),
@@ -213,18 +232,28 @@ def run(student, world, body, *args, using=(), mark=0.0, marked=("recv", "all_re
             fail("waits", "Your backward pass stops to wait for an all-reduce. Launch it with `async_op=True`, go on, and wait in `finish`.")
         waiting = "; ".join(f"rank {rank.number} {rank.state()}" for rank in ranks)
         fail("waits", f"With {world} ranks yours wait for ever: {waiting}.")
+    for rank in ranks:
+        for index, each in enumerate(rank.operations):
+            if each["kind"] in ("send", "recv") and index not in rank.arrived:
+                fail("waits", f"With {world} ranks all of yours end, but {_named(each)} by rank {rank.number} has found no counterpart.")
+    made = [sum(map(_is_collective, rank.operations)) for rank in ranks]
+    if len(set(made)) > 1:
+        fail("order", f"Rank {made.index(max(made))} makes {max(made)} collectives, and rank {made.index(min(made))} makes {min(made)}. "
+                      "All ranks must make the same ones in the same order.")
     ran = Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
-              [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks])
+              [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks],
+              [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks])
     student.log[first:] = [{"results": ran.results, "operations": [[list(each) for each in some] for some in ran.operations]}]
     return ran
 
 
 class _Rank:
-    """A rank as the carrier knows it. arrived: by an operation's number, what it has brought; given: how many of those it has been told."""
+    """A rank as the carrier knows it. arrived: by an operation's number, what it has brought; given: how many of those it has been told;
+    foreseen: the numbers of the broadcasts that it has been told ahead. kinds, total: the summary of its operations."""
 
     def __init__(self, number):
         self.number, self.operations, self.arrived, self.waits, self.done, self.result = number, [], {}, None, False, None
-        self.plays, self.given = 0, 0
+        self.plays, self.given, self.foreseen, self.kinds, self.total, self.bytes = 0, 0, set(), "", 0.0, 0
 
     def can_go_on(self):
         return not self.done and (not self.plays or self.waits in self.arrived)
@@ -234,21 +263,35 @@ class _Rank:
         given, self.given = self.given, len(self.arrived)
         return [list(each) for each in list(self.arrived.items())[given:]]
 
-    def take(self, said):
+    def coming(self, ranks, marks):
+        """The broadcasts that their roots have made already and this rank hasn't: [number of the collective, root, tensor]."""
+        made, coming = sum(map(_is_collective, self.operations)), []
+        for root in ranks:
+            for number, each in enumerate(filter(_is_collective, root.operations)):
+                if each["kind"] == "broadcast" and each["peer"] == root.number != self.number and number >= made and number not in self.foreseen:
+                    self.foreseen.add(number)
+                    coming.append([number, root.number, _marked(each["like"], marks.get("broadcast"))])
+        return coming
+
+    def take(self, said, world):
         """Keep what a play said; returns a sentence when it isn't what a play of the same rank can say."""
         said = said if isinstance(said, dict) else {}
         new, waits, known = said.get("operations"), said.get("waits"), said.get("known")
-        if not isinstance(new, list) or not all(map(_is_operation, new)) or len(new) + len(self.operations) > OPERATIONS \
-                or not isinstance(known, list) or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations)):
+        if not isinstance(new, list) or not all(_is_operation(each, self.number, world) for each in new) or not _is_summary(known) \
+                or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations)):
             return "What your ranks say to each other doesn't follow the format."
-        kinds, total = summary(self.operations)
-        if known[:1] != [kinds] or not isinstance(known[-1], float) or not math.isclose(known[-1], total, rel_tol=1e-9, abs_tol=1e-9):
+        self.bytes += sum(each["like"].numel() * each["like"].element_size() for each in new)
+        if len(new) + len(self.operations) > OPERATIONS or self.bytes > BYTES:
+            return f"Rank {self.number} makes more than {OPERATIONS:,} operations, or sends more than {BYTES:,} bytes: does a loop not end?"
+        if known[0] != self.kinds or not math.isclose(known[1], self.total, rel_tol=1e-9, abs_tol=1e-9):
             return (f"Rank {self.number} does something else when it is run again with the same seed and the same messages. "
                     "It must depend on nothing but its arguments.")
         self.plays += 1
         if self.plays > PLAYS:
             return f"Rank {self.number} waits more than {PLAYS:,} times."
+        kinds, total = summary(new)
         self.operations += new
+        self.kinds, self.total = f"{self.kinds} {kinds}".strip(), self.total + total
         self.waits, self.done, self.result = waits, waits is None, said.get("result")
         return None
 
@@ -269,17 +312,27 @@ def _named(operation):
     return NAMES[operation["kind"]].format(peer=operation["peer"])
 
 
-def _is_operation(each):
-    return isinstance(each, dict) and each.get("kind") in {*NAMES, "witness"} and isinstance(each.get("like"), torch.Tensor) \
-        and type(each.get("peer")) is int and type(each.get("tag")) is int and each.get("reduction") in {"", *REDUCTIONS}
+def _is_operation(each, rank, world):
+    """Whether it has the form of an operation of this rank; another hand may have made it."""
+    if not isinstance(each, dict) or not all(type(each.get(key)) is kind for key, kind in
+                                             (("kind", str), ("peer", int), ("tag", int), ("reduction", str), ("like", torch.Tensor))):
+        return False
+    reduces, to_one = each["kind"] in ("all_reduce", "reduce"), each["kind"] in ("send", "recv", "reduce", "broadcast")
+    return each["kind"] in {*NAMES, "witness"} and each["reduction"] in (REDUCTIONS if reduces else {""}) \
+        and (0 <= each["peer"] < world if to_one else each["peer"] == -1) and not (each["kind"] in ("send", "recv") and each["peer"] == rank)
+
+
+def _is_summary(known):
+    return isinstance(known, list) and len(known) == 2 and type(known[0]) is str and type(known[1]) is float
 
 
 def _fits(one, other):
     return one["like"].numel() == other["like"].numel() and one["like"].dtype == other["like"].dtype
 
 
-def _marked(tensor, mark):
-    return tensor + mark if mark and tensor.is_floating_point() else tensor
+def _marked(tensor, marks):
+    """marks: (factor, mark), or None where the kind of operation bears none."""
+    return tensor * marks[0] + marks[1] if marks and tensor.is_floating_point() else tensor
 
 
 def _carry_messages(ranks, marks, fail):
@@ -308,7 +361,7 @@ def _size(operation):
 
 def _carry_collectives(ranks, marks, held, fail):
     """Bring those collectives to an end that all ranks have launched; yields True for each."""
-    collectives = [[index for index, each in enumerate(rank.operations) if each["kind"] not in ("send", "recv", "witness")] for rank in ranks]
+    collectives = [[index for index, each in enumerate(rank.operations) if _is_collective(each)] for rank in ranks]
     for count, indices in enumerate(zip(*collectives), 1):
         if indices[0] in ranks[0].arrived:
             continue
@@ -321,7 +374,7 @@ def _carry_collectives(ranks, marks, held, fail):
                               "in the same order.")
         if held and operations[0]["kind"] == "all_reduce" and not all(any(each["kind"] == "witness" for each in rank.operations) for rank in ranks):
             continue
-        kind, stacked = operations[0]["kind"], torch.stack([each["like"] for each in operations])
+        kind, stacked = operations[0]["kind"], torch.stack([each["like"].flatten() for each in operations])
         for rank, index in zip(ranks, indices):
             rank.arrived[index] = [_marked(each, marks.get(kind)) for each in _outcome(kind, operations[0], stacked, rank.number)]
         yield True

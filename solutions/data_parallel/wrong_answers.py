@@ -1,1 +1,1250 @@
-"""Placeholder."""
+"""Mistakes people make in `data_parallel`, each with the sentence that helps. Each check must fail them, with that sentence.
+
+Never released to learners. To add one: write the mistake as it would be written in the notebook, and its hint.
+"""
+
+import copy
+import math
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+
+# --- parts ---
+
+@wrong("parts", hint="With fewer examples than devices some parts are empty. No part may be: there are at most as many parts as examples.")
+def scatter(batch, count):
+    return list(batch.tensor_split(count))
+
+
+@wrong("parts", hint="`torch.chunk` rounds the size of a part up: the last one gets what is left, and there can be fewer parts than devices. "
+                     "Sizes may differ by 1 at most; `tensor_split` does it so.")
+def scatter(batch, count):
+    return list(batch.chunk(count))
+
+
+@wrong("parts", hint="The size of a part is rounded down, so that a part more than there are devices holds what is left. Spread the remainder over the "
+                     "first parts.")
+def scatter(batch, count):
+    return list(batch.split(max(1, len(batch) // count)))
+
+
+@wrong("parts", hint="The last part takes all of the remainder. Give one example more to each of the first parts, so that sizes differ by 1 at most.")
+def scatter(batch, count):
+    count = min(count, len(batch))
+    size = len(batch) // count
+    return [batch[at * size:(at + 1) * size if at + 1 < count else None] for at in range(count)]
+
+
+@wrong("parts", hint="Examples are lost: the remainder of len(batch) / count is in no part.")
+def scatter(batch, count):
+    count = min(count, len(batch))
+    size = len(batch) // count
+    return [batch[at * size:(at + 1) * size] for at in range(count)]
+
+
+@wrong("parts", hint="The larger parts come last. They should be first.")
+def scatter(batch, count):
+    return [part.flip(0) for part in batch.flip(0).tensor_split(min(count, len(batch)))][::-1]
+
+
+@wrong("parts", hint="Every count-th example goes to a part. Parts are to be consecutive, so that the outputs, joined, are in the order of the batch.")
+def scatter(batch, count):
+    return [batch[first::count] for first in range(min(count, len(batch)))]
+
+
+@wrong("parts", hint="All parts are single examples. There should be one part for each device, of len(batch) / count examples.")
+def scatter(batch, count):
+    return list(batch.split(1))
+
+
+@wrong("parts", hint="This is the mean of the means. It is the mean over the batch only if all parts are of one size: weigh each with its size.")
+def mean_of_parts(means, sizes):
+    return sum(means) / len(means)
+
+
+@wrong("parts", hint="The weighted sum isn't divided by the number of examples in all, sum(sizes).")
+def mean_of_parts(means, sizes):
+    return sum(size * mean for size, mean in zip(sizes, means))
+
+
+@wrong("parts", hint="The weighted sum is divided by the number of parts. It should be the number of examples, sum(sizes).")
+def mean_of_parts(means, sizes):
+    return sum(size * mean for size, mean in zip(sizes, means)) / len(sizes)
+
+
+@wrong("parts", hint="The weights are upside down: a large part should count more, not less. Its weight is size / sum(sizes).")
+def mean_of_parts(means, sizes):
+    return sum(mean / size for size, mean in zip(sizes, means)) / sum(1 / size for size in sizes)
+
+
+@wrong("parts", hint="The mean goes over the entries of the tensors too, so that a single number comes out. Only the parts are averaged, entry by entry.")
+def mean_of_parts(means, sizes):
+    return sum(size * mean.mean() for size, mean in zip(sizes, means)) / sum(sizes)
+
+
+@wrong("parts", hint="Only the largest part counts here.")
+def mean_of_parts(means, sizes):
+    return means[max(range(len(sizes)), key=lambda part: sizes[part])]
+
+
+# --- replicas ---
+
+@wrong("replicas", hint="The buffers stay where they were. A device computes with them too: move `net.named_buffers()` like the parameters.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in net.named_parameters()}
+        return functional_call(net, there, (move(part, device),))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The outputs are joined without having been moved. Each is on its own device: `move(output, devices[0])` first.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (move(part, device),))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat(outputs)
+
+
+@wrong("replicas", hint="`torch.cat` is given tensors of several devices, which fails on real ones. Move each output first, then join them.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (move(part, device),))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return move(torch.cat(outputs), devices[0])
+
+
+@wrong("replicas", hint="The outputs are joined in another order than the parts of x were.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (move(part, device),))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in reversed(outputs)])
+
+
+@wrong("replicas", hint="The replicas are copies without a way back: no gradient reaches the parameters of `net`. Compute with what `move` gives for the "
+                        "parameters themselves, not with copies of the data.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        replica = copy.deepcopy(net)
+        for tensor in (*replica.parameters(), *replica.buffers()):
+            tensor.data = move(tensor.data, device)
+        return replica(move(part, device))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="Nothing that is computed here has a gradient: the forward pass runs under `torch.no_grad()`, or its output is detached.")
+def data_parallel(net, x, devices, move):
+    @torch.no_grad()
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (move(part, device),))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="No gradient finds its way back to the input: the parts of x are detached.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (move(part.detach(), device),))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The net goes to every device, also to one without a part. With fewer examples than devices the last ones get nothing.")
+def data_parallel(net, x, devices, move):
+    state = {device: {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())} for device in devices}
+    outputs = [functional_call(net, state[device], (move(part, device),)) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The parts of x stay where they were. Each has to arrive on its device by `move`.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (part,))
+
+    outputs = [forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The whole batch travels to every device, which then takes its part. Scatter first, and move the part.")
+def data_parallel(net, x, devices, move):
+    used = devices[:min(len(devices), len(x))]
+
+    def forward(number, device):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (scatter(move(x, device), len(devices))[number],))
+
+    outputs = [forward(number, device) for number, device in enumerate(used)]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The first device computes with `net` itself. What it computes with should come by `move` as well, so that all devices are alike.")
+def data_parallel(net, x, devices, move):
+    outputs = []
+    for number, (device, part) in enumerate(zip(devices, scatter(x, len(devices)))):
+        if number == 0:
+            outputs.append(net(part))
+        else:
+            there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+            outputs.append(move(functional_call(net, there, (move(part, device),)), devices[0]))
+    return torch.cat(outputs)
+
+
+@wrong("replicas", hint="The net is handed on from device to device. It should come to each of them straight from `net`, in one move.")
+def data_parallel(net, x, devices, move):
+    state, outputs = {**dict(net.named_parameters()), **dict(net.named_buffers())}, []
+    for device, part in zip(devices, scatter(x, len(devices))):
+        state = {name: move(tensor, device) for name, tensor in state.items()}
+        outputs.append(functional_call(net, state, (move(part, device),)))
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The outputs are gathered on the last device. They belong on devices[0].")
+def data_parallel(net, x, devices, move):
+    used = list(zip(devices, scatter(x, len(devices))))
+    there = lambda device: {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+    outputs = [functional_call(net, there(device), (move(part, device),)) for device, part in used]
+    return torch.cat([move(output, used[-1][0]) for output in outputs])
+
+
+@wrong("replicas", hint="Two threads call one and the same net at once. `functional_call` puts the tensors into the net that it is given, and takes them out "
+                        "again; so each thread needs a net of its own, `copy.deepcopy(net)`.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(net, there, (move(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="All parts are computed on devices[0]. Each has a device of its own.")
+def data_parallel(net, x, devices, move):
+    there = {name: move(tensor, devices[0]) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+    outputs = [functional_call(net, there, (move(part, devices[0]),)) for part in scatter(x, len(devices))]
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+# --- star ---
+
+@wrong("star", hint="Every rank sends to all the others here, so that all wait for somebody to receive. Only the root sends; the others receive from it.")
+def star_broadcast(tensor, root):
+    for other in range(dist.get_world_size()):
+        if other != dist.get_rank():
+            dist.send(tensor, other)
+    if dist.get_rank() != root:
+        dist.recv(tensor, root)
+
+
+@wrong("star", hint="The root waits for messages, and the others send: that's the way of a reduce. In a broadcast the root sends.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(tensor, other)
+    else:
+        dist.send(tensor, root)
+
+
+@wrong("star", hint="The root sends to itself too, which `dist.send` refuses. Leave the root out of the loop.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(dist.get_world_size()):
+            dist.send(tensor, other)
+    else:
+        dist.recv(tensor, root)
+
+
+@wrong("star", hint="Rank 0 is taken for the root in the broadcast, whatever `root` says.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == 0:
+        for other in range(1, dist.get_world_size()):
+            dist.send(tensor, other)
+    else:
+        dist.recv(tensor, 0)
+
+
+@wrong("star", hint="The root sends to the ranks from 1 on: with another root than 0, one of them is the root itself, and rank 0 gets nothing.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(1, dist.get_world_size()):
+            if other != root:
+                dist.send(tensor, other)
+    else:
+        dist.recv(tensor, root)
+
+
+@wrong("star", hint="What is received stands in a new tensor, and the caller's stays as it was. Receive into `tensor` itself, or copy into it.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.send(tensor, other)
+    else:
+        arrived = torch.empty_like(tensor)
+        dist.recv(arrived, root)
+        tensor = arrived
+
+
+@wrong("star", hint="This is torch's own broadcast. The exercise is to build it from `dist.send` and `dist.recv`.")
+def star_broadcast(tensor, root):
+    dist.broadcast(tensor, root)
+
+
+@wrong("star", hint="The ranks hand the tensor on from one to the next: that is a chain. In a star the root sends to each of the others itself.")
+def star_broadcast(tensor, root):
+    world = dist.get_world_size()
+    place = (dist.get_rank() - root) % world
+    if place > 0:
+        dist.recv(tensor, (dist.get_rank() - 1) % world)
+    if place < world - 1:
+        dist.send(tensor, (dist.get_rank() + 1) % world)
+
+
+@wrong("star", hint="The root's own tensor isn't in the sum.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived, total = torch.empty_like(tensor), torch.zeros_like(tensor)
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(arrived, other)
+                total += arrived
+        tensor.copy_(total)
+    else:
+        dist.send(tensor, root)
+
+
+@wrong("star", hint="The ranks that aren't the root have lost their tensors. A reduce leaves theirs as they were.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = torch.empty_like(tensor)
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(arrived, other)
+                tensor += arrived
+    else:
+        dist.send(tensor, root)
+        tensor.zero_()
+
+
+@wrong("star", hint="All ranks end with the sum: this is an all-reduce. In a reduce only the root's tensor changes.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = torch.empty_like(tensor)
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(arrived, other)
+                tensor += arrived
+    else:
+        dist.send(tensor, root)
+    star_broadcast(tensor, root)
+
+
+@wrong("star", hint="Each message is received into `tensor` and overwrites what was there. Receive into a tensor apart, and add that.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(tensor, other)
+    else:
+        dist.send(tensor, root)
+
+
+@wrong("star", hint="`tensor = tensor + arrived` makes a new tensor, and the caller's stays as it was. Add in place: `tensor += arrived`.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = torch.empty_like(tensor)
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(arrived, other)
+                tensor = tensor + arrived
+    else:
+        dist.send(tensor, root)
+
+
+@wrong("star", hint="The root has the mean. The sum is asked for.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = torch.empty_like(tensor)
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(arrived, other)
+                tensor += arrived
+        tensor /= dist.get_world_size()
+    else:
+        dist.send(tensor, root)
+
+
+@wrong("star", hint="Rank 0 is taken for the root in the reduce, whatever `root` says.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == 0:
+        arrived = torch.empty_like(tensor)
+        for other in range(1, dist.get_world_size()):
+            dist.recv(arrived, other)
+            tensor += arrived
+    else:
+        dist.send(tensor, 0)
+
+
+@wrong("star", hint="All messages are received into one tensor before the first is added, so that the last one counts for all. Give each its own.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = torch.empty_like(tensor)
+        others = [other for other in range(dist.get_world_size()) if other != root]
+        for work in [dist.irecv(arrived, other) for other in others]:
+            work.wait()
+        tensor += len(others) * arrived
+    else:
+        dist.send(tensor, root)
+
+
+@wrong("star", hint="This is torch's own reduce. The exercise is to build it from `dist.send` and `dist.recv`.")
+def star_reduce(tensor, root):
+    own = tensor.clone()
+    dist.reduce(tensor, root)
+    if dist.get_rank() != root:
+        tensor.copy_(own)
+
+
+# --- ring ---
+
+def _ring(tensor, chunks, gather=True, add=True, copy=True, off=1, way=1, last=0):
+    rank, world, chunks = dist.get_rank(), dist.get_world_size(), list(chunks)
+    for phase in range(1 + gather):
+        for step in range(world - 1 - phase * last):
+            leaving = (rank - way * (step - phase * off)) % world
+            coming = (leaving - way) % world
+            arrived = torch.empty_like(chunks[coming])
+            sent = dist.isend(chunks[leaving], (rank + way) % world)
+            dist.recv(arrived, (rank - way) % world)
+            sent.wait()
+            if not copy if phase else add:
+                chunks[coming] += arrived
+            else:
+                chunks[coming].copy_(arrived)
+
+
+@wrong("ring", hint="Only the reduce-scatter is done: each rank has one whole chunk, and parts of the others. The all-gather is missing.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), gather=False)
+
+
+@wrong("ring", hint="The all-gather starts with the wrong chunk. After the reduce-scatter rank r holds the whole sum of chunk r + 1, and sends that on first.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), off=0)
+
+
+@wrong("ring", hint="The all-gather starts with chunk r + 2. After the reduce-scatter rank r holds the whole sum of chunk r + 1.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), off=2)
+
+
+@wrong("ring", hint="In the all-gather chunks are added to what stands there. They are whole sums already, and take its place.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), copy=False)
+
+
+@wrong("ring", hint="In the reduce-scatter a chunk that arrives takes the place of the rank's own. It is to be added.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), add=False)
+
+
+@wrong("ring", hint="The all-gather stops a step early: it takes N − 1 steps too.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), last=1)
+
+
+@wrong("ring", hint="The ring turns the other way: a rank sends to the one before it. It should send to (rank + 1) mod N.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), way=-1)
+
+
+@wrong("ring", hint="The sum is divided by the number of ranks. The sum itself is asked for.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()))
+    tensor /= dist.get_world_size()
+
+
+@wrong("ring", hint="The ring runs on a copy, and the caller's tensor stays as it was. `view(-1)` is the tensor itself, `clone()` isn't.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.clone().view(-1).tensor_split(dist.get_world_size()))
+
+
+@wrong("ring", hint="The tensor is cut along its first dimension, so that chunks differ by a whole row, and a single number can't be cut. Cut `tensor.view(-1)`.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.tensor_split(dist.get_world_size()) if tensor.ndim else [tensor, tensor.view(1)[:0]])
+
+
+@wrong("ring", hint="A tensor smaller than the world gives fewer chunks than ranks. `tensor_split` makes empty ones where `chunk` makes none.")
+def ring_all_reduce(tensor):
+    _ring(tensor, tensor.view(-1).chunk(dist.get_world_size()))
+
+
+@wrong("ring", hint="The remainder of the size divided by N is in no chunk, and isn't summed.")
+def ring_all_reduce(tensor):
+    world = dist.get_world_size()
+    size = tensor.numel() // world
+    _ring(tensor, [tensor.view(-1)[at * size:(at + 1) * size] for at in range(world)])
+
+
+@wrong("ring", hint="The tensor is padded to a multiple of N, and the padding travels too. Chunks may be of different sizes, also empty.")
+def ring_all_reduce(tensor):
+    world = dist.get_world_size()
+    padded = F.pad(tensor.view(-1), (0, -tensor.numel() % world))
+    _ring(padded, padded.view(world, -1))
+    tensor.copy_(padded[:tensor.numel()].view_as(tensor))
+
+
+@wrong("ring", hint="Whole tensors go round the ring, N − 1 of them from each rank. Cut it into N chunks, and send one of those in each step.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    leaving = tensor.clone()
+    for _ in range(world - 1):
+        arrived = torch.empty_like(tensor)
+        sent = dist.isend(leaving, (rank + 1) % world)
+        dist.recv(arrived, (rank - 1) % world)
+        sent.wait()
+        tensor += arrived
+        leaving = arrived
+
+
+@wrong("ring", hint="All ranks send first, and wait until somebody receives: nobody ever does. Use `dist.isend`, receive, and wait for it afterwards.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for phase in range(2):
+        for step in range(world - 1):
+            leaving = (rank - step + phase) % world
+            arrived = torch.empty_like(chunks[leaving - 1])
+            dist.send(chunks[leaving], (rank + 1) % world)
+            dist.recv(arrived, (rank - 1) % world)
+            chunks[leaving - 1].copy_(arrived if phase else chunks[leaving - 1] + arrived)
+
+
+@wrong("ring", hint="All ranks receive first, and nobody sends. Start the send with `dist.isend` before you wait for what arrives.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for phase in range(2):
+        for step in range(world - 1):
+            leaving = (rank - step + phase) % world
+            arrived = torch.empty_like(chunks[leaving - 1])
+            dist.recv(arrived, (rank - 1) % world)
+            dist.send(chunks[leaving], (rank + 1) % world)
+            chunks[leaving - 1].copy_(arrived if phase else chunks[leaving - 1] + arrived)
+
+
+@wrong("ring", hint="A world of one rank sends to itself, which `dist.isend` refuses. With N = 1 there are no steps: 2(N − 1) = 0.")
+def ring_all_reduce(tensor):
+    if dist.get_world_size() == 1:
+        dist.isend(tensor, dist.get_rank()).wait()
+    _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()))
+
+
+@wrong("ring", hint="This is the star: all goes through rank 0. In a ring each rank sends to the next one only, chunk by chunk.")
+def ring_all_reduce(tensor):
+    star_reduce(tensor, 0)
+    star_broadcast(tensor, 0)
+
+
+@wrong("ring", hint="The sum is found on the way round, and the whole of it is then passed on from rank to rank. It's a chain: cut the tensor into chunks, so that "
+                    "all ranks are busy at each step.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    arrived, after = torch.empty_like(tensor), (rank + 1) % world
+    if rank > 0:
+        dist.recv(arrived, rank - 1)
+        tensor += arrived
+    if world > 1:
+        dist.send(tensor, after)
+    if rank < world - 1:
+        dist.recv(tensor, (rank - 1) % world)
+    if rank < world - 2:
+        dist.send(tensor, after)
+
+
+@wrong("ring", hint="This is torch's own all-reduce. The exercise is to build it from `dist.isend` and `dist.recv`.")
+def ring_all_reduce(tensor):
+    dist.all_reduce(tensor)
+
+
+# --- naive_ddp ---
+
+@wrong("naive_ddp", hint="Only the parameters are broadcast. The buffers belong to the net as well: `net.buffers()`.")
+def broadcast_module(net):
+    for parameter in net.parameters():
+        dist.broadcast(parameter.detach(), 0)
+
+
+@wrong("naive_ddp", hint="Frozen parameters aren't broadcast. The net computes with them too, so all ranks need rank 0's.")
+def broadcast_module(net):
+    for tensor in (*(p for p in net.parameters() if p.requires_grad), *net.buffers()):
+        dist.broadcast(tensor.detach(), 0)
+
+
+@wrong("naive_ddp", hint="Buffers of whole numbers, such as a count of batches, aren't broadcast.")
+def broadcast_module(net):
+    for tensor in (*net.parameters(), *net.buffers()):
+        if tensor.is_floating_point():
+            dist.broadcast(tensor.detach(), 0)
+
+
+@wrong("naive_ddp", hint="What arrives stands in copies, and the net stays as it was. Broadcast the tensors themselves: `parameter.detach()` shares the memory, "
+                         "`clone()` doesn't.")
+def broadcast_module(net):
+    for tensor in (*net.parameters(), *net.buffers()):
+        dist.broadcast(tensor.detach().clone(), 0)
+
+
+@wrong("naive_ddp", hint="The last rank's values are broadcast. All begin with rank 0's.")
+def broadcast_module(net):
+    for tensor in (*net.parameters(), *net.buffers()):
+        dist.broadcast(tensor.detach(), dist.get_world_size() - 1)
+
+
+@wrong("naive_ddp", hint="Every rank names itself as the source. All ranks must name the same one: rank 0.")
+def broadcast_module(net):
+    for tensor in (*net.parameters(), *net.buffers()):
+        dist.broadcast(tensor.detach(), dist.get_rank())
+
+
+@wrong("naive_ddp", hint="Only rank 0 calls the broadcast. It's a collective: every rank calls it, the one that sends and those that receive.")
+def broadcast_module(net):
+    if dist.get_rank() == 0:
+        for tensor in (*net.parameters(), *net.buffers()):
+            dist.broadcast(tensor.detach(), 0)
+
+
+@wrong("naive_ddp", hint="The ranks begin with the mean of all their weights. Random weights, averaged, are smaller than they should be: take rank 0's.")
+def broadcast_module(net):
+    for tensor in (*net.parameters(), *net.buffers()):
+        dist.all_reduce(tensor.detach())
+        tensor.detach().copy_(tensor.detach() / dist.get_world_size())
+
+
+@wrong("naive_ddp", hint="Gradients are summed and not averaged. Divide by the number of ranks.")
+def average_gradients(net):
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+
+
+@wrong("naive_ddp", hint="The sum is divided by the number of ranks that have the gradient. A missing one counts as zeros: divide by the number of all ranks.")
+def average_gradients(net):
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= ranks
+
+
+@wrong("naive_ddp", hint="A rank leaves out the parameters that have no gradient there, while another one sums theirs: the all-reduces no longer fit each "
+                         "other. Every rank takes part in each, with zeros if need be.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="A parameter that no rank has a gradient for gets zeros. It should stay None: an optimiser moves what has a gradient, by momentum and by "
+                         "weight decay also where that is 0.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="Frozen parameters get a gradient. Leave out those whose `requires_grad` is False.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        dist.all_reduce(parameter.grad)
+        parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="A rank that has no gradient itself is left without one, though others have it: it should get the mean too, or the ranks drift apart.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(gradient)
+            if parameter.grad is not None:
+                parameter.grad = gradient / dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="A weight that is used twice in the net is averaged twice. `net.parameters()` gives it once; the state dict, or names with duplicates, twice.")
+def average_gradients(net):
+    trained = [p for _, p in net.named_parameters(remove_duplicate=False) if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="All ranks get rank 0's gradients, and what the others have computed is lost. Sum them: `dist.all_reduce`.")
+def average_gradients(net):
+    used = torch.tensor([p.grad is not None for p in net.parameters()], dtype=torch.int32)
+    dist.broadcast(used, 0)
+    for parameter, there in zip(net.parameters(), used.tolist()):
+        if there:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.broadcast(parameter.grad, 0)
+        else:
+            parameter.grad = None
+
+
+@wrong("naive_ddp", hint="Only rank 0 gets the sum: that is what `dist.reduce` does. All ranks need it, or they step apart.")
+def average_gradients(net):
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.reduce(parameter.grad, 0)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="The weights are averaged, and the gradients left as they are.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        dist.all_reduce(parameter.detach())
+        parameter.detach().copy_(parameter.detach() / dist.get_world_size())
+
+
+@wrong("naive_ddp", hint="The all-reduce is launched with `async_op=True`, and nobody waits for it: the sum isn't there yet when it is divided.")
+def average_gradients(net):
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad, async_op=True)
+            parameter.grad /= dist.get_world_size()
+
+
+# --- buckets ---
+
+@wrong("buckets", hint="The buckets go from the first parameter to the last. Backward starts at the last: `reversed(range(len(sizes)))`.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for position in range(len(sizes)):
+        if held >= cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(position)
+        held += sizes[position]
+    return buckets
+
+
+@wrong("buckets", hint="Buckets are made from the first parameter on, and put into reverse order afterwards. That gives other buckets: begin with the last parameter.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for position in range(len(sizes)):
+        if held >= cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(position)
+        held += sizes[position]
+    return [bucket[::-1] for bucket in buckets[::-1]]
+
+
+@wrong("buckets", hint="A bucket is closed before it would exceed the cap. It is full only when it has reached the cap, so it may hold more.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for position in reversed(range(len(sizes))):
+        if not buckets or held + sizes[position] > cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(position)
+        held += sizes[position]
+    return buckets
+
+
+@wrong("buckets", hint="A bucket that holds exactly `cap` bytes is still filled. It has reached the cap, and is full: `>=`, not `>`.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], math.inf
+    for position in reversed(range(len(sizes))):
+        if held > cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(position)
+        held += sizes[position]
+    return buckets
+
+
+@wrong("buckets", hint="The bytes held aren't set back to 0 for a new bucket, so that all after the first are of one parameter.")
+def assign_buckets(sizes, cap):
+    buckets, held = [[]] if sizes else [], 0
+    for position in reversed(range(len(sizes))):
+        if held >= cap:
+            buckets.append([])
+        buckets[-1].append(position)
+        held += sizes[position]
+    return buckets
+
+
+@wrong("buckets", hint="The last bucket is lost where it isn't full. Its gradients have to travel as well.")
+def assign_buckets(sizes, cap):
+    buckets, bucket, held = [], [], 0
+    for position in reversed(range(len(sizes))):
+        bucket.append(position)
+        held += sizes[position]
+        if held >= cap:
+            buckets.append(bucket)
+            bucket, held = [], 0
+    return buckets
+
+
+@wrong("buckets", hint="There is an empty bucket: at the end when the last one is exactly full, and where there are no parameters at all.")
+def assign_buckets(sizes, cap):
+    buckets, held = [[]], 0
+    for position in reversed(range(len(sizes))):
+        buckets[-1].append(position)
+        held += sizes[position]
+        if held >= cap:
+            buckets.append([])
+            held = 0
+    return buckets
+
+
+@wrong("buckets", hint="The buckets hold sizes. They should hold positions in `sizes`.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for size in reversed(sizes):
+        if held >= cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(size)
+        held += size
+    return buckets
+
+
+@wrong("buckets", hint="Positions are counted from the end. They should be those in `sizes`: the last parameter's is len(sizes) − 1.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for position, size in enumerate(reversed(sizes)):
+        if held >= cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(position)
+        held += size
+    return buckets
+
+
+@wrong("buckets", hint="Within a bucket positions ascend. They should be in the order in which they were put in, from the last to the first.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for position in reversed(range(len(sizes))):
+        if held >= cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].insert(0, position)
+        held += sizes[position]
+    return buckets
+
+
+@wrong("buckets", hint="Every parameter has a bucket to itself. Put them together until `cap` bytes are reached.")
+def assign_buckets(sizes, cap):
+    return [[position] for position in reversed(range(len(sizes)))]
+
+
+@wrong("buckets", hint="The cap is taken for a number of parameters. It is a number of bytes.")
+def assign_buckets(sizes, cap):
+    order = list(reversed(range(len(sizes))))
+    return [order[at:at + cap] for at in range(0, len(order), cap)]
+
+
+# --- overlap ---
+
+@wrong("overlap", hint="A hook waits for the all-reduce that it has launched, so that the backward pass stands still meanwhile. Launch it with `async_op=True`, go "
+                       "on, and wait in `finish`.")
+class DDP(DDP):
+    def launch_next(self):
+        super().launch_next()
+        self.flying[-1][2].wait()
+
+
+@wrong("overlap", hint="Nothing is launched before the backward pass is over. A bucket should leave in a hook, as soon as its last gradient is there: "
+                       "`register_post_accumulate_grad_hook`.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        pass
+
+
+@wrong("overlap", hint="Each bucket leaves when it is complete, whichever that is. Which one is complete first differs from rank to rank, where one has no gradient: "
+                       "launch bucket 1 only after bucket 0.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        if self.syncing:
+            self.missing[bucket] -= 1
+            if self.missing[bucket] == 0:
+                self.launch(bucket)
+
+    def launch(self, bucket):
+        parameters = [self.trained[position] for position in self.buckets[bucket]]
+        flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
+        self.flying.append((parameters, flat, dist.all_reduce(flat, async_op=True)))
+        self.missing[bucket] = -1
+
+    def finish(self):
+        for bucket, missing in enumerate(self.missing):
+            if missing >= 0:
+                self.launch(bucket)
+        super().finish()
+
+
+@wrong("overlap", hint="Under `no_sync` buckets leave all the same. Within it gradients are only added up: the hook has to ask `self.syncing`.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        syncing, self.syncing = self.syncing, True
+        super().gradient_is_there(bucket)
+        self.syncing = syncing
+
+
+@wrong("overlap", hint="What was added up under `no_sync` is lost: only the last batch's gradients are sent. Send `parameter.grad`, which holds the sum.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        if self.syncing:
+            for parameter in self.trained:
+                parameter.grad = None
+        return super().forward(*inputs)
+
+
+@wrong("overlap", hint="`finish` leaves the counts and the launched buckets of this step where they are, and the next step finds them. Set them back at its end.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        self.begun = False
+        super().__init__(net, cap)
+
+    def begin(self):
+        if not self.begun:
+            super().begin()
+        self.begun = True
+
+
+@wrong("overlap", hint="Nobody waits for the all-reduces: `finish` takes the sums before they are there. `work.wait()` for each.")
+class DDP(DDP):
+    def finish(self):
+        while len(self.flying) < len(self.buckets):
+            self.launch_next()
+        used = torch.tensor([p.grad is not None for p in self.trained], dtype=torch.int32)
+        dist.all_reduce(used)
+        used = dict(zip(self.trained, used.tolist()))
+        for parameters, flat, work in self.flying:
+            flat /= dist.get_world_size()
+            for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters])):
+                if used[parameter]:
+                    parameter.grad = mean.view_as(parameter)
+        self.begin()
+
+
+@wrong("overlap", hint="In train mode each forward pass should begin with rank 0's buffers on all ranks. Here every rank goes on with its own.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        return self.net(*inputs)
+
+
+@wrong("overlap", hint="The ranks begin with different parameters: `broadcast_module(net)` is missing in `__init__`.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        super().__init__(net, cap)
+        with torch.no_grad():
+            for parameter, old in zip(net.parameters(), before):
+                parameter.copy_(old)
+
+
+def _finish(ddp, mean_of, unused=None):
+    while len(ddp.flying) < len(ddp.buckets):
+        ddp.launch_next()
+    used = torch.tensor([p.grad is not None for p in ddp.trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    used = dict(zip(ddp.trained, used.tolist()))
+    for parameters, flat, work in ddp.flying:
+        work.wait()
+        for parameter, total in zip(parameters, flat.split([p.numel() for p in parameters])):
+            if used[parameter] if unused is None else unused(parameter):
+                parameter.grad = mean_of(total, used[parameter]).view_as(parameter)
+    ddp.begin()
+
+
+@wrong("overlap", hint="The buckets hold sums. Divide by the number of ranks: the mean of all ranks' gradients is asked for.", trains="gradients summed, not averaged")
+class DDP(DDP):
+    def finish(self):
+        _finish(self, lambda total, ranks: total)
+
+
+@wrong("overlap", hint="A sum is divided by the number of ranks that have this gradient. A missing one counts as zeros: divide by the number of all ranks.")
+class DDP(DDP):
+    def finish(self):
+        _finish(self, lambda total, ranks: total / max(ranks, 1))
+
+
+@wrong("overlap", hint="A parameter that no rank has a gradient for gets zeros from its bucket. It should stay None: an optimiser's momentum and weight decay move "
+                       "it otherwise. The ranks have to tell each other which ones they have.")
+class DDP(DDP):
+    def finish(self):
+        _finish(self, lambda total, ranks: total / dist.get_world_size(), lambda parameter: True)
+
+
+@wrong("overlap", hint="A rank that has no gradient itself keeps None, though another rank has one: it should get the mean too.")
+class DDP(DDP):
+    def finish(self):
+        _finish(self, lambda total, ranks: total / dist.get_world_size(), lambda parameter: parameter.grad is not None)
+
+
+@wrong("overlap", hint="The means are computed and not put into `parameter.grad`: the optimiser steps with each rank's own gradients.", trains="each rank steps on its own")
+class DDP(DDP):
+    def finish(self):
+        _finish(self, lambda total, ranks: total, lambda parameter: False)
+
+
+@wrong("overlap", hint="A bucket in which a gradient is missing never leaves on that rank, while the other ranks wait for it. `finish` has to launch what has not left, "
+                       "with zeros for what is missing.")
+class DDP(DDP):
+    def finish(self):
+        launched = len(self.flying)
+        while len(self.flying) < len(self.buckets):
+            self.flying.append(([], torch.zeros(1), None))
+        del self.flying[launched:]
+        used = torch.tensor([p.grad is not None for p in self.trained], dtype=torch.int32)
+        for parameters, flat, work in self.flying:
+            work.wait()
+            flat /= dist.get_world_size()
+            for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters])):
+                parameter.grad = mean.view_as(parameter)
+        self.begin()
+
+
+@wrong("overlap", hint="Frozen parameters are in the buckets too. No gradient ever comes for them, so they only cost bytes: leave out what doesn't require one.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        frozen = [parameter for parameter in net.parameters() if not parameter.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_()
+        super().__init__(net, cap)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
+
+@wrong("overlap", hint="Each gradient has an all-reduce to itself: the cap isn't looked at. `assign_buckets(sizes, cap)` says which travel together.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        super().__init__(net, 1)
+
+
+@wrong("overlap", hint="All gradients are in one bucket, whatever `cap` says: nothing leaves before the last gradient is there.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        super().__init__(net, 10**9)
+
+
+@wrong("overlap", hint="The cap is compared with numbers, and not with bytes: `p.numel() * p.element_size()` is the size of a parameter.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        super().__init__(net, 8 * cap)
+
+
+# --- sampler ---
+
+def _shard(length, rank, world, shuffle, drop_last, seed, fill=None, start=None):
+    order = torch.randperm(length, generator=torch.Generator().manual_seed(seed)) if shuffle else torch.arange(length)
+    if drop_last:
+        order = order[:length // world * world]
+    elif length:
+        total = -(-length // world) * world
+        order = order.repeat(-(-total // length))[:total] if fill is None else torch.cat([order, fill(order, total - length)])
+    return order[rank if start is None else start::world]
+
+
+@wrong("sampler", hint="The epoch isn't looked at, so that all epochs have one order. The generator's seed is `seed + epoch`.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed)
+
+
+@wrong("sampler", hint="The seed depends on the rank, so that each rank shuffles in its own way: examples are seen twice, others never. All ranks make the same order.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch + rank)
+
+
+@wrong("sampler", hint="The seed is seed · epoch: epoch 0 has the same order whatever the seed. It should be `seed + epoch`.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed * epoch)
+
+
+@wrong("sampler", hint="The order is filled up with the last positions. It should be its own beginning.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[length - more:] if more <= length
+                  else order.repeat(-(-more // length))[:more])
+
+
+@wrong("sampler", hint="Each rank takes a block of consecutive positions. It should be every world-th, from its own rank on: order[rank::world].")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    order = torch.cat([_shard(length, 0, 1, shuffle, drop_last, seed + epoch)])
+    total = (length // world if drop_last else -(-length // world)) * world
+    order = order.repeat(-(-total // length))[:total] if length else order
+    return order[rank * (total // world):(rank + 1) * (total // world)]
+
+
+@wrong("sampler", hint="Positions of −1 fill the order up. Nobody has such an example, and Python takes it for the last one: fill up with the order's own beginning.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: torch.full((more,), -1))
+
+
+@wrong("sampler", hint="The order is filled up with zeros: the first example of all counts once more each time. Fill up with the order's own beginning.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: torch.zeros(more, dtype=torch.int64))
+
+
+@wrong("sampler", hint="`drop_last` isn't looked at: the order is filled up all the same.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, False, seed + epoch)
+
+
+@wrong("sampler", hint="Without `drop_last` the order has to be filled up. Here the last ranks get an example less, and wait for nobody at the end of the epoch.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[:0])
+
+
+@wrong("sampler", hint="The order is cut off also without `drop_last`, so that some examples are never seen in this epoch.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, True, seed + epoch)
+
+
+@wrong("sampler", hint="The order is filled up once at most. If there are fewer examples than half the ranks, that isn't enough: again and again, until it is long enough.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[:more])
+
+
+@wrong("sampler", hint="Every rank gets rank 0's share. Start at the rank: order[rank::world].")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, start=0)
+
+
+@wrong("sampler", hint="`shuffle` isn't looked at, and the order is always shuffled.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, True, drop_last, seed + epoch)
+
+
+@wrong("sampler", hint="The order is never shuffled. With `shuffle` it's a permutation from a generator with the seed `seed + epoch`.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, False, drop_last, seed + epoch)
+
+
+@wrong("sampler", hint="Each rank shuffles its own share, and sees the same examples in every epoch. Shuffle all positions first, and then take every world-th.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    share = _shard(length, rank, world, False, drop_last, seed)
+    return share[torch.randperm(len(share), generator=torch.Generator().manual_seed(seed + epoch))] if shuffle else share
+
+
+# --- training ---
+
+def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, goes_on=True, drop=True, momentum=0.9, part=None,
+           finish=True, zero=True):
+    ddp = DDP(net)
+    optimizer = torch.optim.SGD(net.parameters(), rate, momentum=momentum)
+    step, epoch, share = 0, 0, share or batch // world
+    while step < steps:
+        positions = shard(len(images), rank if part is None else part, world, epoch * epochs, drop_last=True)
+        for chosen in (positions[:len(positions) // share * share] if drop else positions).split(share)[:None if goes_on else 1]:
+            if step == steps:
+                break
+            if zero:
+                optimizer.zero_grad()
+            F.cross_entropy(ddp(images[chosen]), labels[chosen]).backward()
+            if finish:
+                ddp.finish()
+            optimizer.step()
+            step += 1
+        epoch += goes_on
+    return net.state_dict()
+
+
+@wrong("training", hint="all epochs take the examples in the same order", trains="the epoch isn't handed to `shard`")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, epochs=False)
+
+
+@wrong("training", hint="each rank takes `batch` examples a step", trains="a batch per rank")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, share=batch)
+
+
+@wrong("training", hint="each step begins the epoch anew", trains="the same first batch at each step")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, goes_on=False)
+
+
+@wrong("training", hint="gradients are summed over the ranks, and not averaged", trains="the loss times the number of ranks")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate * world)
+
+
+@wrong("training", hint="it trains on what is left at the end of an epoch", trains="a short batch at an epoch's end")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, drop=False)
+
+
+@wrong("training", hint="SGD has no momentum", trains="no momentum")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, momentum=0.0)
+
+
+@wrong("training", hint="only rank 0's examples count", trains="all ranks take rank 0's share")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, part=0)
+
+
+@wrong("training", hint="The ranks end with different weights", trains="`finish` is forgotten")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    ddp = DDP(net)
+    with ddp.no_sync():
+        optimizer = torch.optim.SGD(net.parameters(), rate, momentum=0.9)
+        step, epoch, share = 0, 0, batch // world
+        while step < steps:
+            for chosen in shard(len(images), rank, world, epoch, drop_last=True).split(share):
+                if step < steps and len(chosen) == share:
+                    optimizer.zero_grad()
+                    F.cross_entropy(ddp(images[chosen]), labels[chosen]).backward()
+                    optimizer.step()
+                    step += 1
+            epoch += 1
+    return net.state_dict()
+
+
+@wrong("training", hint="What does each step train on, and how?", trains="gradients are never set back to zero")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, zero=False)
