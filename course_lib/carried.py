@@ -206,10 +206,19 @@ def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("re
     has asked for it. The whole counts as one call in `student.log`. Raises Failed: a rank raises, two ranks' operations don't fit each
     other, ranks wait in vain.
     """
-    first, ranks, marks = len(student.log), [_Rank(rank) for rank in range(world)], dict.fromkeys(marked if world > 1 else (), (factor, mark))
+    ranks, marks = [_Rank(rank) for rank in range(world)], dict.fromkeys(marked if world > 1 else (), (factor, mark))
+    with student.one_call() as result:
+        ran = _carry(student, ranks, body, args, using, marks, witness, result)
+        result.append({"results": ran.results, "operations": [[list(each) for each in some] for some in ran.operations]})
+    return ran
+
+
+def _carry(student, ranks, body, args, using, marks, witness, result):
+    """Play the ranks on until all have ended, or raise Failed; what failed between them is put into `result`."""
+    world = len(ranks)
 
     def fail(kind, hint, detail=""):
-        student.log[first:] = [{"failed": kind, "detail": hint}]
+        result.append({"failed": kind, "detail": hint})
         raise Failed(hint, detail)
 
     while True:
@@ -219,7 +228,6 @@ def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("re
                     said = student.run(played, body.__name__, rank.number, world, len(rank.operations) if rank.plays else None, rank.fresh(),
                                        rank.coming(ranks, marks), list(args), using=(*using, body))
                 except Failed as failure:
-                    student.log[first:] = [student.log[-1]]
                     raise Failed(failure.hint, failure.detail or f"in rank {rank.number} of {world}") from None
                 problem = rank.take(said, world)
                 if problem:
@@ -240,11 +248,9 @@ def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("re
     if len(set(made)) > 1:
         fail("order", f"Rank {made.index(max(made))} makes {max(made)} collectives, and rank {made.index(min(made))} makes {min(made)}. "
                       "All ranks must make the same ones in the same order.")
-    ran = Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
-              [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks],
-              [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks])
-    student.log[first:] = [{"results": ran.results, "operations": [[list(each) for each in some] for some in ran.operations]}]
-    return ran
+    return Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
+               [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks],
+               [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks])
 
 
 class _Rank:

@@ -169,8 +169,8 @@ def data_parallel(net, x, devices, move):
     devices: any list of names; net, x and the result are on devices[0]. move(tensor, device): gives
     the tensor as it arrives on a device (devices[0] as well), with gradients that find their way
     back. Every tensor that a device computes with has come there by it: its part of x, the
-    parameters, the buffers. The outputs are gathered by it too. A device without a part gets
-    nothing.
+    parameters, the buffers. The outputs are gathered by it too, each by itself. A device without a
+    part gets nothing.
     """
     ### BEGIN SOLUTION
     used = list(zip(devices, scatter(x, len(devices))))
@@ -296,7 +296,10 @@ except RankError as error:
 
 # %% solution="star"
 def star_broadcast(tensor, root):
-    """Every rank's tensor becomes the root's, in place. Built from dist.send and dist.recv."""
+    """Every rank's tensor becomes the root's, in place. The root sends to each of the others, once.
+
+    Built from dist.send and dist.recv.
+    """
     ### BEGIN SOLUTION
     if dist.get_rank() == root:
         for other in range(dist.get_world_size()):
@@ -309,7 +312,8 @@ def star_broadcast(tensor, root):
 
 def star_reduce(tensor, root):
     """The root's tensor becomes the sum of all ranks' tensors, in place; the others keep theirs.
-    Built from dist.send and dist.recv.
+
+    Each of the others sends to the root, once. Built from dist.send and dist.recv.
     """
     ### BEGIN SOLUTION
     if dist.get_rank() == root:
@@ -476,7 +480,8 @@ def average_gradients(net):
     """After the backward pass: the gradient of each parameter becomes the mean of all ranks' gradients.
 
     Where a rank has no gradient (`grad` is None), it counts as zeros. A parameter that has none on
-    any rank has none afterwards either; frozen parameters are left out.
+    any rank has none afterwards either; frozen parameters are left out. Gradients travel by
+    dist.all_reduce, each once.
     """
     ### BEGIN SOLUTION
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -569,11 +574,11 @@ check("buckets")
 #
 # ### Exercise 7 · DDP  *(hard, 45 minutes)*
 #
-# The check runs five steps with momentum, weight decay, a weight used twice, a branch that only one rank takes, a parameter that nobody reaches, and other weights on each rank at the start; the result must be that of one process on the whole batch, to ten digits. Then it holds the backward pass up in the middle until the first bucket has left.
+# The check runs up to five steps on one, two and three ranks, with momentum, weight decay, a weight used twice, a branch that only one rank takes, a parameter that nobody reaches, and other weights on each rank at the start; the result must be that of one process on the whole batch, to ten digits. Then it holds the backward pass up in the middle until the first bucket has left.
 #
 # <details><summary>Hint 1</summary>
 #
-# In `__init__`: broadcast, buckets, a hook for each parameter (mind that a lambda in a loop keeps the *variable*: `lambda parameter, bucket=bucket: …`), and what must be set anew for each step: how many gradients each bucket lacks, and the list of what is on its way. `finish` sets it anew at its end.
+# In `__init__`: broadcast, buckets, a hook for each parameter that calls `gradient_is_there` with its bucket (mind that a lambda in a loop keeps the *variable*: `lambda parameter, bucket=bucket: …`), and last `begin`. `finish` calls `begin` again at its end.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -591,8 +596,11 @@ class DDP(nn.Module):
         optimizer.step()
 
     cap: the size of a bucket in bytes, as in `assign_buckets`; only parameters that require a gradient
-    are in buckets. All ranks begin with rank 0's parameters and buffers. As in `average_gradients`,
-    a missing gradient counts as zeros, and one that is missing on all ranks stays None.
+    are in buckets. All ranks begin with rank 0's parameters and buffers. A bucket is one all-reduce of
+    one flat tensor; which gradients are missing is told apart from it, by a tensor of int32. As in
+    `average_gradients`, a missing gradient counts as zeros, and one that is missing on all ranks
+    stays None. How the work is shared among the methods below is a proposal; those that you don't
+    need may go.
     """
 
     def __init__(self, net, cap=25 * 2**20):
@@ -610,7 +618,7 @@ class DDP(nn.Module):
         ### END SOLUTION
 
     def forward(self, *inputs):
-        """net(*inputs). In train mode all ranks first get rank 0's buffers."""
+        """net(*inputs). In train mode all ranks first get rank 0's buffers, under `no_sync` too."""
         ### BEGIN SOLUTION
         if self.training:
             for buffer in self.net.buffers():
@@ -618,24 +626,35 @@ class DDP(nn.Module):
         return self.net(*inputs)
         ### END SOLUTION
 
-    ### BEGIN SOLUTION
     def begin(self):
+        """Before each step: every bucket lacks all of its gradients, and none is on its way."""
+        ### BEGIN SOLUTION
         self.missing = [len(bucket) for bucket in self.buckets]
         self.flying = []
+        ### END SOLUTION
 
     def gradient_is_there(self, bucket):
+        """What a hook calls: a gradient of this bucket is there. Launches what may leave now, unless
+        gradients are only added up.
+        """
+        ### BEGIN SOLUTION
         if self.syncing:
             self.missing[bucket] -= 1
             # In order, on every rank: one bucket may be complete here and another one elsewhere.
             while len(self.flying) < len(self.buckets) and self.missing[len(self.flying)] == 0:
                 self.launch_next()
+        ### END SOLUTION
 
     def launch_next(self):
+        """Start the all-reduce of the next bucket in order: one flat tensor, with zeros for what is
+        missing.
+        """
+        ### BEGIN SOLUTION
         parameters = [self.trained[position] for position in self.buckets[len(self.flying)]]
         flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten()
                           for p in parameters])
         self.flying.append((parameters, flat, dist.all_reduce(flat, async_op=True)))
-    ### END SOLUTION
+        ### END SOLUTION
 
     def finish(self):
         """Wait until all buckets have come back, and put the means into the parameters' `grad`."""
@@ -716,8 +735,8 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     """The positions of the examples that this rank sees in this epoch, an int64 tensor, as long on every
     rank.
 
-    All ranks make the same order of all positions: 0 … length − 1, or with `shuffle` a permutation
-    from a generator with the seed `seed + epoch`. Rank r takes every world-th of them, from the r-th
+    All ranks make the same order of all positions: 0 … length − 1, or with `shuffle` torch.randperm's,
+    from a torch.Generator with the seed `seed + epoch`. Rank r takes every world-th of them, from the r-th
     on. If the length isn't a multiple of world, the order is filled up with its own beginning (again
     and again, if need be), or with `drop_last` cut off.
     """
