@@ -378,6 +378,30 @@ def _students(arguments):
     return arguments.students.split(",") if arguments.students else None
 
 
+# --- what `course` can do besides, where this package is ---
+
+def add_to_course(commands):
+    """Called by `course`: its demos run on the solutions then, and it has `present`."""
+    commands.choices["demo"].set_defaults(notebook=_with_this_course(_solved))
+
+
+def _with_this_course(run):
+    """`run(argument, course)` as a function of the argument, whose errors `course` knows."""
+    def wrapped(argument):
+        from autograder.errors import LessonError
+        from course_lib import lessons
+        try:
+            return run(argument, this_course())
+        except LessonError as error:
+            raise lessons.LessonError(str(error)) from error
+    return wrapped
+
+
+def _solved(lesson, course):
+    from autograder.build import notebooks
+    return notebooks(course, *course.choose([lesson])).solved
+
+
 COMMANDS = [add_build, add_release, add_grade, add_feedback, add_report, add_gate, add_calibrate]
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 EXAMPLES = """examples:
@@ -12,6 +13,7 @@ EXAMPLES = """examples:
   course check gan_math               run all checks of a lesson on your notebook
   course check gan_math --only gan_value
   course check gan_math --notebook ~/handed_in/gan_math.ipynb --json
+  course demo gan_math                a page without code, made of your own functions
 """
 
 
@@ -51,6 +53,17 @@ def _parser():
     check.add_argument("--notebook", type=Path, help="another notebook than the one under lessons/")
     check.add_argument("--json", action="store_true", help="for a program to read")
     check.set_defaults(run=_check)
+
+    demo = commands.add_parser("demo", help="open a lesson's demo in the browser: its explorables, without code",
+                               description="Open a page with the lesson's explorables and without its code, served on this machine "
+                                           "alone. It runs on the functions of your notebook. Ctrl-C ends it.")
+    demo.add_argument("lesson")
+    demo.add_argument("--no-browser", action="store_true", help="only say where the page is")
+    demo.add_argument("--port", type=int, default=8866, help="the first to try (default: 8866)")
+    demo.set_defaults(run=_demo, notebook=_own_notebook)
+
+    for each in entry_points(group="course_lib.commands"):  # of the staff's package, which a learner hasn't got
+        each.load()(commands)
     return parser
 
 
@@ -120,6 +133,17 @@ def _check(options):
     else:
         print(f"{sum(v.points for v in verdicts):g} of {sum(v.max_points for v in verdicts):g} points")
     return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+def _demo(options):
+    from course_lib.demo import serve
+    serve(options.notebook(options.lesson), options.lesson, options.port, not options.no_browser)
+    return 0
+
+
+def _own_notebook(name):
+    from course_lib.lessons import lesson, read_notebook
+    return read_notebook(lesson(name).path)
 
 
 if __name__ == "__main__":
