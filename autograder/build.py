@@ -517,13 +517,17 @@ def _recording(step, lesson):
                           f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
+def outside(course, folder):
+    """`folder` as a Path. Raises LessonError when it is one of the course's own, where no solution may be written."""
+    for reserved in ("lessons", "solutions", "course_lib", "autograder"):
+        if Path(folder).resolve().is_relative_to((course.root / reserved).resolve()):
+            raise LessonError(f"notebooks with solutions aren't written to {reserved}/; name another folder")
+    return Path(folder)
+
+
 def build_to(course, lesson, folder, which):
     """Write FOLDER/<lesson>/<lesson>.ipynb, `which` of the lesson's Notebooks. Returns its path."""
-    folder = Path(folder)
-    for reserved in ("lessons", "solutions", "course_lib", "autograder"):
-        if folder.resolve().is_relative_to((course.root / reserved).resolve()):
-            raise LessonError(f"notebooks with solutions aren't written to {reserved}/; name another folder")
-    path = folder / lesson / f"{lesson}.ipynb"
+    path = outside(course, folder) / lesson / f"{lesson}.ipynb"
     write(path, getattr(notebooks(course, lesson), which))
     return path
 
