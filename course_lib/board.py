@@ -102,13 +102,13 @@ class Board:
         """Put points into a panel: real and generated, each (n, 2); `reach`: half the side of the square shown."""
         self._make_panel(panel, _Scatter).put(_points(real), _points(fake), reach)
 
-    def images(self, images, panel=0, columns=None):
-        """Put images into a panel, in rows of `columns`, as near to a square as can be by default.
+    def images(self, images, panel=0, columns=None, title="generated"):
+        """Put images into a panel with that title, in rows of `columns`, as near to a square as can be by default.
 
         images: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits (n, 794); values in [−1, 1] or [0, 1].
         """
         from course_lib.picture import montage, to_uint8
-        self._make_panel(panel, _Images).put(montage(to_uint8(images), columns or math.ceil(math.sqrt(len(images))), background=128))
+        self._make_panel(panel, _Images).put(montage(to_uint8(images), columns or math.ceil(math.sqrt(len(images))), background=128), title)
 
     def steps(self, n):
         """Iterate over range(n) with progress; when the loop ends, by whatever way, the last picture stays."""
@@ -284,10 +284,10 @@ class _Images:
     def __init__(self, axes):
         self.axes, self.image = axes, None
         image_axes(axes)
-        axes.set_title("generated")
 
-    def put(self, sheet):
+    def put(self, sheet, title):
         if self.image is None:
+            self.axes.set_title(title)
             self.image = self.axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
         self.image.set_data(sheet)
         height, width = sheet.shape[:2]

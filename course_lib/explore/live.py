@@ -181,11 +181,11 @@ class Steps:
 class _SteppedBoard(Board):
     """A board whose `log` hands over to whoever steps the training."""
 
-    after_step = staticmethod(lambda: None)
+    hand_over = staticmethod(lambda: None)
 
     def log(self, step, **values):
         super().log(step, **values)
-        self.after_step()
+        self.hand_over()
 
 
 def live_run(title, train, below="", *, steps, curves=("loss",), panels=0, levels=None, **settings):
@@ -199,7 +199,7 @@ def live_run(title, train, below="", *, steps, curves=("loss",), panels=0, level
     run = None
 
     def loop(after_step):
-        board.after_step = after_step
+        board.hand_over = after_step
         train(board, **{name: widget.value for name, widget in settings.items()})
 
     def reset():

@@ -555,7 +555,7 @@ check("gradual")
 # %% [markdown] tags=["demo", "instructor"]
 # ## Five images each
 #
-# The net has learned T-shirts, trousers, pullovers, sandals and bags. It gets five images of each new class, other clothes or digits, and is judged on 500 others. The run before stays behind as a shadow.
+# The net has learned T-shirts, trousers, pullovers, sandals and bags. It gets five images of each new class, other clothes or digits, and is judged on a hundred others of each. The run before stays behind as a shadow.
 #
 # > **Ask the room.** For *other clothes*: train everything, the upper half, or begin from scratch? And for *digits*, which it has never seen anything like?
 # >

@@ -62,9 +62,17 @@ my_predictions = {"line": "?", "instance norm": "?", "border": "?"}
 # %% [markdown] tags=["demo", "instructor"]
 # ## How many?
 #
-# > **Ask the room** to write down a number for the middle picture before you scroll to the dots. Then compare: who was within a tenth? How did you do it, did you count or did you guess?
+# > **Ask the room** to write down a number, quickly. Then scroll: this is the last of the five pictures below. Who was within a tenth? Did you count, or did you guess?
 # >
 # > Nobody marks outlines. What can a net learn from a dot on each head?
+
+# %% tags=["demo", "instructor"]
+from IPython.display import Image
+
+from course_lib.crowd import TEST_CAMERAS, crowd_scenes
+from course_lib.picture import image_png, to_uint8
+
+Image(image_png(to_uint8(crowd_scenes(TEST_CAMERAS, 5, size=256, seed=3).images)[4]), width=512, alt="A square with a crowd on it")
 
 # %% tags=["demo"]
 from matplotlib import pyplot as plt
@@ -821,7 +829,7 @@ def train_mine(images, heads, budget, after_step=None):
 #
 # Three pictures from cameras that the net never learns from, what it should find there, and what it finds. The dotted line is the error of always guessing the average.
 #
-# > **Ask the room.** The paper puts instance norm after every convolution. It gives every channel of every picture the mean 0 and the variance 1. Will the net still be able to count? Bet, then train with `"instance"`; the run before stays behind as a shadow.
+# > **Ask the room.** The paper puts instance norm after every convolution. It gives every channel of every picture the mean 0 and the variance 1. Will the net still be able to count? Bet, then train with *instance*; the run before stays behind as a shadow.
 
 # %% tags=["demo", "instructor"]
 from matplotlib import colormaps
@@ -850,7 +858,7 @@ def train_counting(board, norm, alpha):
         if board.due():
             maps = counting.predict_maps(net, unseen.images)
             error = (counting.counts(maps) - unseen.counts).abs().mean().item()
-            board.images(torch.cat([unseen.images[:3], coloured(unseen_maps[:3]), coloured(maps[:3])]), columns=3)
+            board.images(torch.cat([unseen.images[:3], coloured(unseen_maps[:3]), coloured(maps[:3])]), columns=3, title="picture, truth, prediction")
         board.log(step, error_of_the_count=error, loss=loss)
 
     counting.train_counter(net, seen.images, seen_maps, lambda prediction, truth: sanet_loss(prediction, truth, alpha),
