@@ -129,11 +129,11 @@ class Cell:
 
     kind: str
     name: str
-    tags: list
     points: float
     line: int
     first_line: int
     cell: nbformat.NotebookNode
+    tags: tuple = ()
 
     @property
     def label(self):
@@ -227,7 +227,7 @@ def _cell(cell, line, text, complain):
         complain(line, f"points={points!r} must be a number above 0")
         points = 1
     cell.metadata.clear()
-    return Cell(kind, name, tags, points or 0, line, first_line, cell)
+    return Cell(kind, name, points or 0, line, first_line, cell, tuple(tags))
 
 
 def _mark(item):
@@ -407,7 +407,7 @@ def _full(lesson):
         made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.cell.cell_type](
             cell.cell.source, id=cell_id)
         if cell.tags:
-            made.metadata["tags"] = cell.tags
+            made.metadata["tags"] = list(cell.tags)
         marks = _nbgrader_metadata(cell, cell_id)
         if marks:
             made.metadata["nbgrader"] = marks
@@ -466,7 +466,7 @@ def secrets(lesson):
     """The telling lines of solutions, model answers and instructor's cells: [(line number, line)]. A room sees what the demo shows."""
     found = []
     for cell in lesson.cells:
-        inside, hidden, given = cell.tags == ["instructor"], [], []
+        inside, hidden, given = cell.tags == ("instructor",), [], []
         for number, line in enumerate(cell.cell.source.split("\n"), cell.first_line):
             if line.strip() in (BEGIN, END):
                 inside = line.strip() == BEGIN

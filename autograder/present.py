@@ -16,7 +16,7 @@ import nbformat
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
-from autograder.build import execute, notebooks, outside, write
+from autograder.build import BEGIN, END, execute, notebooks, outside, write
 
 WIDGET, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 _HEADING = re.compile(r"\s*(#{1,3}) ")
@@ -57,8 +57,9 @@ def present(course, lesson, folder, again=False, report=lambda done, total, cell
 
 
 def marked(notebook):
-    """The notebook, with a slide mark on each cell."""
+    """The notebook, with a slide mark on each cell, and without the lines that enclose solutions."""
     for number, cell in enumerate(notebook.cells):
+        cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
         tags, heading = cell.metadata.get("tags", ()), _HEADING.match(cell.source) if cell.cell_type == "markdown" else None
         if "instructor" in tags and "demo" not in tags:
             kind = "notes"

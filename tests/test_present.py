@@ -57,7 +57,7 @@ def test_the_notebook_has_solutions_notes_and_results(presented):
     text = presented[0].read_text()
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
-    assert "fsum" in text and "empty list" in text and "report the median" in text
+    assert "SOLUTION" not in text and "fsum" in text and "empty list" in text and "report the median" in text
     assert {cell.id: cell for cell in notebook.cells}["code-6-7"].outputs[0].data["text/plain"] == "42"
 
 
