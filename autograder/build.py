@@ -23,8 +23,11 @@ header, an unknown key or an unknown tag is refused, so that a slip of the pen r
                                           or text with a model answer between the same two lines, which
                                           `YOUR ANSWER HERE` replaces
     # %% tags=["setup"]                   code that every grading runs first, locked
-    # %% tags=["train"], # %% tags=["demo"]    code that grading leaves out unless asked. So is code without a mark
+    # %% tags=["train"]                   code that grading leaves out unless asked. So is code without a mark
+    # %% tags=["demo"]                    code or text that the lesson's demo shows as well (`course demo`). Such code needs the
+                                          setup, the solutions and other demo cells, and no more
     # %% [markdown] tags=["instructor"]   text or code for the instructor's notebook only: rubrics, notes
+    # %% tags=["demo", "instructor"]      text or code for the demo and the instructor's notebook only: questions to the room
     # %% [markdown], # %%                 text and code for everybody
 
 A name is letters, digits and underscores, at most 55. It becomes the cell's id and its grade_id in nbgrader:
@@ -123,7 +126,8 @@ class Course:
 
 @dataclass
 class Cell:
-    """A cell of the source. kind: a key of NAMED, one of TAGS, or "code" or "text". line: of its header, from 1."""
+    """A cell of the source. kind: a key of NAMED, one of TAGS, or "code" or "text"; that of a demo cell for instructors only is
+    "instructor". line: of its header, from 1."""
 
     kind: str
     name: str
@@ -131,6 +135,7 @@ class Cell:
     line: int
     first_line: int
     cell: nbformat.NotebookNode
+    tags: tuple = ()
 
     @property
     def label(self):
@@ -208,11 +213,12 @@ def _cell(cell, line, text, complain):
     if not isinstance(tags, list) or not set(tags) <= set(TAGS):
         complain(line, f"tags is {tags!r}; known are: {', '.join(TAGS)}")
         tags = []
-    if len(named) + len(tags) > 1:
+    if len(named) + len(tags) > 1 and (named or sorted(tags) != ["demo", "instructor"]):
         complain(line, f"the cell is several things at once: {', '.join([*named, *tags])}")
-    kind = next(iter(named), None) or next(iter(tags), None) or ("code" if cell.cell_type == "code" else "text")
+    tags = sorted(tags)
+    kind = next(iter(named), None) or next(reversed(tags), None) or ("code" if cell.cell_type == "code" else "text")
     name = str(named[kind]) if kind in named else ""
-    wanted = NAMED.get(kind) or (kind in ("setup", "train", "demo") and "code") or cell.cell_type
+    wanted = NAMED.get(kind) or (kind in ("setup", "train") and "code") or cell.cell_type
     if cell.cell_type != wanted:
         complain(line, f"a cell marked {kind} must be {'[markdown]' if wanted == 'markdown' else 'code'}")
     if kind in named and not NAME.fullmatch(name):
@@ -223,7 +229,7 @@ def _cell(cell, line, text, complain):
         complain(line, f"points={points!r} must be a number above 0")
         points = 1
     cell.metadata.clear()
-    return Cell(kind, name, points or 0, line, first_line, cell)
+    return Cell(kind, name, points or 0, line, first_line, cell, tuple(tags))
 
 
 def _mark(item):
@@ -402,8 +408,8 @@ def _full(lesson):
     for cell, cell_id in zip(lesson.cells, ids):
         made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.cell.cell_type](
             cell.cell.source, id=cell_id)
-        if cell.kind in TAGS:
-            made.metadata["tags"] = [cell.kind]
+        if cell.tags:
+            made.metadata["tags"] = list(cell.tags)
         marks = _nbgrader_metadata(cell, cell_id)
         if marks:
             made.metadata["nbgrader"] = marks
@@ -459,10 +465,10 @@ def as_text(notebook):
 # --- What learners don't get ---
 
 def secrets(lesson):
-    """The telling lines of solutions, model answers and instructor's cells: [(line number, line)]."""
+    """The telling lines of solutions, model answers and instructor's cells: [(line number, line)]. A room sees what the demo shows."""
     found = []
     for cell in lesson.cells:
-        inside, hidden, given = cell.kind == "instructor", [], []
+        inside, hidden, given = cell.tags == ("instructor",), [], []
         for number, line in enumerate(cell.cell.source.split("\n"), cell.first_line):
             if line.strip() in (BEGIN, END):
                 inside = line.strip() == BEGIN
@@ -513,13 +519,17 @@ def _recording(step, lesson):
                           f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
+def outside(course, folder):
+    """`folder` as a Path. Raises LessonError when it is one of the course's own, where no solution may be written."""
+    for reserved in ("lessons", "solutions", "course_lib", "autograder"):
+        if Path(folder).resolve().is_relative_to((course.root / reserved).resolve()):
+            raise LessonError(f"notebooks with solutions aren't written to {reserved}/; name another folder")
+    return Path(folder)
+
+
 def build_to(course, lesson, folder, which):
     """Write FOLDER/<lesson>/<lesson>.ipynb, `which` of the lesson's Notebooks. Returns its path."""
-    folder = Path(folder)
-    for reserved in ("lessons", "solutions", "course_lib", "autograder"):
-        if folder.resolve().is_relative_to((course.root / reserved).resolve()):
-            raise LessonError(f"notebooks with solutions aren't written to {reserved}/; name another folder")
-    path = folder / lesson / f"{lesson}.ipynb"
+    path = outside(course, folder) / lesson / f"{lesson}.ipynb"
     write(path, getattr(notebooks(course, lesson), which))
     return path
 

@@ -8,6 +8,7 @@ imports what it needs itself, so that `--help` comes at once.
 import argparse
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -114,7 +115,8 @@ def _build_elsewhere(arguments, course, lessons):
         path = build.build_to(course, lesson, arguments.solved or arguments.source,
                               "solved" if arguments.solved else "source")
         if arguments.execute:
-            _execute(lesson, path, course)
+            with _progress(lesson) as report:
+                build.execute(path, course.root, report)
         return {"lesson": lesson, "path": course.shown(path), "executed": arguments.execute}
 
     return _each(lessons, make)
@@ -132,15 +134,16 @@ def _each(lessons, make):
     return done, wrong
 
 
-def _execute(lesson, path, course):
-    from autograder.build import execute
+@contextmanager
+def _progress(lesson):
+    """A bar over the cells of a notebook that is executed; yields the `report` for it."""
     from tqdm import tqdm
     with tqdm(desc=lesson, unit="cell") as bar:
         def report(done, total, cell_id):
             bar.total, bar.n = total, done
             bar.set_postfix_str(cell_id)
 
-        execute(path, course.root, report)
+        yield report
         bar.n = bar.total
         bar.set_postfix_str("done")
 
@@ -403,6 +406,52 @@ def _classroom(arguments):
 
 def _students(arguments):
     return arguments.students.split(",") if arguments.students else None
+
+
+# --- what `course` can do besides, where this package is ---
+
+def add_to_course(commands):
+    """Called by `course`: its demos run on the solutions then, and it has `present`."""
+    commands.choices["demo"].set_defaults(notebook=_with_this_course(_solved))
+    parser = _parser(commands, "present", "the solutions, executed, with notes and slide marks: as a notebook and as one HTML file", """\
+Runs the instructor's notebook of a lesson, which takes as long as its trainings do, and writes DIR/<lesson>.ipynb, with slide
+marks and the instructor's notes, for JupyterLab, and DIR/<lesson>.html, one file that needs no network. What was run already isn't
+run again, unless the source has changed.""", """\
+examples:
+  course present gan_math
+  course present gan_math --out talk --again
+  COURSE_SCALE=smoke course present gan_math              shorter trainings
+  jupyter nbconvert --to slides presented/gan_math.ipynb  slides of it; those ask a network for reveal.js""", _with_this_course(run_present))
+    parser.add_argument("lesson", metavar="LESSON")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: presented/ of the course)")
+    parser.add_argument("--again", action="store_true", help="run it even if nothing has changed")
+
+
+def run_present(arguments, course):
+    from autograder.present import present
+    lesson, = course.choose([arguments.lesson])
+    with _progress(lesson) as report:
+        written = present(course, lesson, arguments.out or course.root / "presented", arguments.again, report)
+    for path in written:
+        print(course.shown(path))
+    return 0
+
+
+def _with_this_course(run):
+    """`run(argument, course)` as a function of the argument, whose errors `course` knows."""
+    def wrapped(argument):
+        from autograder.errors import LessonError
+        from course_lib import lessons
+        try:
+            return run(argument, this_course())
+        except LessonError as error:
+            raise lessons.LessonError(str(error)) from error
+    return wrapped
+
+
+def _solved(lesson, course):
+    from autograder.build import notebooks
+    return notebooks(course, *course.choose([lesson])).solved
 
 
 COMMANDS = [add_build, add_release, add_site, add_grade, add_feedback, add_report, add_gate, add_calibrate]

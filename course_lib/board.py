@@ -45,15 +45,16 @@ class Board:
     title: one line. curves: names of what is plotted against the step; `log` takes them with underscores for spaces.
     steps: how many there will be, or None if nobody knows. panels: places for a scatter or images, beside the curves;
     fill them when `due()`. levels: name → height of a dotted line across the curves, such as {"log 4": 1.386}.
+    view: where it shows, made anew for each stretch of training: a _Live in a notebook and a _Terminal elsewhere by default.
     """
 
-    def __init__(self, title, steps=None, curves=("loss D", "loss G"), panels=1, levels=None):
+    def __init__(self, title, steps=None, curves=("loss D", "loss G"), panels=1, levels=None, view=None):
         self.title, self.curves, self.panels, self._levels = title, tuple(curves), panels, dict(levels or {})
         self.values = {name: [] for name in self.curves}  # name → [(step, value)]
         self.extra = {}  # what else was logged: name → latest value
         self.total, self.step = steps, None
         self._spent, self._began = 0.0, None  # seconds of training before the present start; when that was
-        self._view = self._stage = None
+        self._make_view, self._view, self._stage = view, None, None
         self._due = False  # whether the next step that is logged draws first
 
     # --- what a training loop says ---
@@ -101,13 +102,13 @@ class Board:
         """Put points into a panel: real and generated, each (n, 2); `reach`: half the side of the square shown."""
         self._make_panel(panel, _Scatter).put(_points(real), _points(fake), reach)
 
-    def images(self, images, panel=0, columns=None):
-        """Put images into a panel, in rows of `columns`, as near to a square as can be by default.
+    def images(self, images, panel=0, columns=None, title="generated"):
+        """Put images into a panel with that title, in rows of `columns`, as near to a square as can be by default.
 
         images: (n, 1 or 3, h, w), (n, h, w), (n, h²) or labelled digits (n, 794); values in [−1, 1] or [0, 1].
         """
         from course_lib.picture import montage, to_uint8
-        self._make_panel(panel, _Images).put(montage(to_uint8(images), columns or math.ceil(math.sqrt(len(images))), background=128))
+        self._make_panel(panel, _Images).put(montage(to_uint8(images), columns or math.ceil(math.sqrt(len(images))), background=128), title)
 
     def steps(self, n):
         """Iterate over range(n) with progress; when the loop ends, by whatever way, the last picture stays."""
@@ -129,7 +130,7 @@ class Board:
     def _begin(self):
         if self._view is None:
             self._began = time.monotonic()
-            self._view = _Live(self) if _has_kernel() else _Terminal(self)
+            self._view = (self._make_view or (_Live if _has_kernel() else _Terminal))(self)
             self._next_drawing = self._next_progress = 0.0
 
     def finish(self):
@@ -139,6 +140,15 @@ class Board:
         view, self._view, self._due = self._view, None, False
         self._spent, self._began = self.seconds, None
         view.close(self.summary())
+
+    def clear(self):
+        """Begin anew, in the same figure: no steps, no curves. Those that were there stay behind as shadows, until the next time."""
+        with course_style():
+            self._set_stage()
+            for name, line in self._lines.items():
+                self._shadows[name].set_data(*line.get_data())
+        self.finish()
+        self.values, self.extra, self.step, self._spent = {name: [] for name in self.curves}, {}, None, 0.0
 
     @property
     def seconds(self):
@@ -204,12 +214,13 @@ class Board:
         self._contents = [None] * self.panels
         for name in names:
             image_axes(self._axes[name])
-        self._lines = {}
+        self._lines, self._shadows = {}, {}
         if curves:
             axes = self._axes["curves"]
             spare = iter(OKABE_ITO)
             for i, name in enumerate(self.curves):
                 self._lines[name], = axes.plot([], [], linestyle=_DASHES[i % 4], linewidth=1.6, color=_COLOURS.get(name) or next(spare), label=name)
+                self._shadows[name], = axes.plot([], [], linestyle=_DASHES[i % 4], linewidth=1.6, color=self._lines[name].get_color(), alpha=0.3)
             for name, height in self._levels.items():
                 axes.axhline(height, color=GREY, linewidth=1, linestyle=":")
                 axes.annotate(name, (1, height), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color=GREY)
@@ -240,7 +251,7 @@ class Board:
         for name, line in self._lines.items():
             points = _thinned(self.values[name])
             line.set_data(*(zip(*points) if points else ([], [])))
-            heights += [value for _, value in points if math.isfinite(value)]
+            heights += [value for value in (*line.get_ydata(), *self._shadows[name].get_ydata()) if math.isfinite(value)]
         if self._lines:
             last = self.total or _rounded_up((self.step or 0) + 1)
             self._axes["curves"].set(xlim=(0, max(1, last)), ylim=_rounded_limits(heights))
@@ -273,10 +284,10 @@ class _Images:
     def __init__(self, axes):
         self.axes, self.image = axes, None
         image_axes(axes)
-        axes.set_title("generated")
 
-    def put(self, sheet):
+    def put(self, sheet, title):
         if self.image is None:
+            self.axes.set_title(title)
             self.image = self.axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
         self.image.set_data(sheet)
         height, width = sheet.shape[:2]
@@ -328,6 +339,24 @@ class _Live:
         self._at_status.update({"text/html": f"<div>{html.escape(summary)}</div>", "text/plain": summary}, raw=True)
         for widget in self._widgets:
             widget.close()
+
+
+class Hosted:
+    """Inside a widget that draws the board when it likes, by `png()`. The board says all the same when samples are `due()`."""
+
+    draws = True
+
+    def __init__(self, board):
+        pass
+
+    def progress(self):
+        pass
+
+    def picture(self):
+        pass
+
+    def close(self, summary):
+        pass
 
 
 class _Terminal:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from contextlib import redirect_stdout
+from importlib.metadata import entry_points
 from pathlib import Path
 
 EXAMPLES = """examples:
@@ -15,6 +16,7 @@ EXAMPLES = """examples:
   course submit gan_math              what is missing, what the checks give, and one file to hand in
   course doctor                       what to do when something doesn't work
   course check gan_math --notebook ~/handed_in/gan_math.ipynb --json
+  course demo gan_math                a page without code, made of your own functions
 """
 
 
@@ -74,6 +76,16 @@ def _parser():
                                              "lessons, JupyterLab, kernel, browser. Exit status 1 if something is amiss.")
     doctor.add_argument("--json", action="store_true", help="for a program to read")
     doctor.set_defaults(run=_doctor)
+    demo = commands.add_parser("demo", help="open a lesson's demo in the browser: its explorables, without code",
+                               description="Open a page with the lesson's explorables and without its code, served on this machine "
+                                           "alone. It runs on the functions of your notebook. Ctrl-C ends it.")
+    demo.add_argument("lesson")
+    demo.add_argument("--no-browser", action="store_true", help="only say where the page is")
+    demo.add_argument("--port", type=int, default=8866, help="the first to try (default: 8866)")
+    demo.set_defaults(run=_demo, notebook=_own_notebook)
+
+    for each in entry_points(group="course_lib.commands"):  # of the staff's package, which a learner hasn't got
+        each.load()(commands)
     return parser
 
 
@@ -134,6 +146,17 @@ def _submit(options):
 def _doctor(options):
     from course_lib import doctor
     return doctor.main(options.json)
+
+
+def _demo(options):
+    from course_lib.demo import serve
+    serve(options.notebook(options.lesson), options.lesson, options.port, not options.no_browser)
+    return 0
+
+
+def _own_notebook(name):
+    from course_lib.lessons import lesson, read_notebook
+    return read_notebook(lesson(name).path)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import io
 import math
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -24,7 +25,7 @@ from conftest import ROOT
 from course_lib import classify, gan
 from course_lib.check import checks_of
 from course_lib.explore import Explorable, Unfinished, cnn_families, fine_tuning, gan_math, slider, sketchpad
-from course_lib.explore.live import LiveTraining
+from course_lib.explore.live import LiveTraining, Steps, live_run
 from course_lib.picture import Picture, Stage, montage, to_uint8
 from course_lib.style import OKABE_ITO, new_figure
 
@@ -483,6 +484,108 @@ def test_a_drawing_is_learned_from():
 
     asyncio.run(play())
     assert len(batches) == 3 and (batches[0].mean(0) - torch.tensor([1.1, 1.0])).abs().max() < 0.05
+
+
+# --- a whole training loop, a step at a time ---
+
+def test_a_loop_goes_on_only_when_it_is_asked_to():
+    seen = []
+
+    def loop(after_step):
+        for step in range(3):
+            seen.append(step)
+            after_step()
+        seen.append("end")
+
+    steps = Steps(loop)
+    assert seen == []
+    for expected in ([0], [0, 1], [0, 1, 2]):
+        steps.step()
+        assert seen == expected
+    for _ in range(2):  # over, and over it remains
+        with pytest.raises(StopIteration):
+            steps.step()
+    assert seen == [0, 1, 2, "end"]
+
+
+def test_what_a_loop_raises_arrives_where_it_is_stepped():
+    def loop(after_step):
+        after_step()
+        raise ValueError("no")
+
+    steps = Steps(loop)
+    steps.step()
+    with pytest.raises(ValueError, match="no"):
+        steps.step()
+    with pytest.raises(StopIteration):
+        steps.step()
+
+
+def test_a_loop_that_is_closed_ends_where_it_is_whatever_it_catches():
+    ended = []
+
+    def loop(after_step):
+        try:
+            while True:
+                try:
+                    after_step()
+                except Exception:
+                    ended.append("swallowed")
+        finally:
+            ended.append("cleaned up")
+
+    threads = threading.active_count()
+    steps = Steps(loop)
+    steps.step()
+    steps.close()
+    assert ended == ["cleaned up"] and threading.active_count() == threads
+    Steps(loop).close()  # never begun
+    assert ended == ["cleaned up"]
+
+
+def live_parabola(steps=30):
+    def train(board, start):
+        at = float(start)
+        for step in range(board.total):
+            at -= 0.1 * at
+            if board.due():
+                board.images(torch.full((1, 4, 4), at / 10), columns=1)
+            board.log(step, loss=at * at, at=at)
+
+    return live_run("Downhill", train, steps=steps, panels=1, start=slider("start", 1, 9, 9))
+
+
+def test_a_live_run_trains_to_its_end_and_says_so():
+    training = live_parabola().training
+    first = training.picture.png
+    assert "Not yet begun" in training.picture.alt
+
+    async def play():
+        training.start()
+        await until(lambda: not training.is_running)
+
+    asyncio.run(play())
+    assert training.steps_done == 30 and "Done: 30 steps" in training._state.value
+    assert f"at {9 * 0.9 ** 30:.4g}" in training.picture.alt and training.picture.png != first
+
+
+def test_a_live_run_begins_anew_and_the_last_one_stays_as_a_shadow():
+    panel = live_parabola()
+    training, control = panel.training, panel.children[1]
+    untouched = training.picture.png
+    for _ in range(5):
+        training._step()
+    training.draw()
+    first = training.picture.alt
+    assert "Step 5 of 30" in first
+    control.value = 4
+    assert training.steps_done == 0 and "Not yet begun" in training.picture.alt
+    assert training.picture.png != untouched  # the shadow
+    control.value = 9
+    for _ in range(5):
+        training._step()
+    training.draw()
+    assert training.picture.alt == first  # the same settings, the same numbers
 
 
 # --- the game and the telephone ---

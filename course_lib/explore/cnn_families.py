@@ -23,8 +23,9 @@ def field_and_cost(receptive_field, conv_cost):
     field_line, = axes["field"].step([], [], where="mid", color=BLUE)
     dot, = axes["field"].plot([], [], "o", color=BLUE, markersize=8)
     axes["field"].set(title="Side of the receptive field, in pixels", xlabel="after layer", xlim=(-0.5, 16.5), xticks=range(0, 17, 4),
-                      ylim=(0, 250))  # wide labels at first, for which the layout, made once, leaves room
+                      ylim=(0, 6))
     axes["field"].yaxis.get_major_locator().set_params(integer=True)
+    axes["field"].yaxis.set_major_formatter(lambda side, _: f"{side:.0f}".rjust(3, "\u2007"))  # the layout, made once, leaves room for three digits
     bars = {}
     for name, title in (("parameters", "Parameters"), ("adds", "Multiply-adds")):
         bars[name] = axes[name].bar(["the stack", "one layer,\nsame field"], [1, 1], color=[BLUE, ORANGE])

@@ -1,11 +1,20 @@
-"""Something that learns while the notebook stays usable: start, pause, reset."""
+"""Something that learns while the notebook stays usable: start, pause, reset.
+
+    def train(board, strategy):
+        ...
+        fine_tune(..., after_step=lambda step, loss: board.log(step, loss=loss))
+
+    live_run("Fine-tuning", train, steps=200, curves=("loss",), panels=0, strategy=choice("strategy", [...]))
+"""
 
 import asyncio
+import threading
 import time
 
 import ipywidgets as widgets
 
-from course_lib.explore import Readout, button
+from course_lib.board import Board, Hosted
+from course_lib.explore import Readout, button, heading
 from course_lib.picture import DRAWING, Picture, Stage
 
 SLICE_S = 0.04  # longest time the kernel is busy between two looks at what else is asked of it
@@ -17,8 +26,8 @@ DRAW_SHARE = 0.15  # of the time at most, for drawing
 class LiveTraining(widgets.VBox):
     """Buttons, a picture and a line of text around `step()`, which trains in slices on the kernel's own event loop.
 
-    reset(): start anew. step(): train one step. redraw() → str: move the figure's artists, say what they show.
-    limit: steps after which it pauses by itself, so that a forgotten one costs nothing.
+    figure: a Figure, or a Board. reset(): start anew. step(): train one step; StopIteration says that there are no more.
+    redraw() → str: move the figure's artists, say what they show. limit: steps after which it pauses by itself, so that a forgotten one costs nothing.
 
     Only one LiveTraining runs at a time: starting one pauses the other. What `step` raises ends up in the line of text,
     and pauses the training.
@@ -35,7 +44,7 @@ class LiveTraining(widgets.VBox):
         self._anew = button("Reset", self.reset, "Throw both nets away and begin anew")
         reset()
         redraw()
-        self._stage = Stage(figure)
+        self._stage = figure if isinstance(figure, Board) else Stage(figure)
         self.draw()
         super().__init__([widgets.HBox([self._start, self._anew, self._state], layout={"align_items": "center"}),
                           self.picture, self.readout])
@@ -97,6 +106,9 @@ class LiveTraining(widgets.VBox):
                 while time.perf_counter() < until and self.steps_done < self.limit:
                     self._step()
                     self.steps_done += 1
+            except StopIteration:
+                self.pause(f"Done: {self.steps_done} steps. Reset to begin anew.")
+                return
             except Exception as error:  # the learner's own step: show what it said, keep the notebook alive
                 self.pause(f"Stopped at step {self.steps_done}: {type(error).__name__}: {error}")
                 return
@@ -107,3 +119,104 @@ class LiveTraining(widgets.VBox):
                 cost = self.draw()
                 draw_again = time.perf_counter() + max(DRAW_EVERY_S, cost * (1 - DRAW_SHARE) / DRAW_SHARE)
             await asyncio.sleep(PAUSE_S)
+
+
+# --- a whole training loop, a step at a time ---
+
+class _Ended(BaseException):
+    """Raised where a loop waits for its next step, when there will be none."""
+
+
+class Steps:
+    """A training loop that is left after each step: `step()` goes on to the next.
+
+    loop(after_step): trains and calls after_step() once a step. It runs in a thread of its own, in turns with whoever calls
+    `step`: never both at once.
+    """
+
+    def __init__(self, loop):
+        self._loop, self._error, self._thread = loop, None, None
+        self._go, self._rest = threading.Semaphore(0), threading.Semaphore(0)
+        self._closed = False
+
+    def step(self):
+        """Go on to the end of the next step. Raises StopIteration when the loop has ended, and what it raised."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        elif not self._thread.is_alive():
+            raise StopIteration
+        self._go.release()
+        self._rest.acquire()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def close(self):
+        """End the loop where it is."""
+        self._closed = True
+        if self._thread is not None and self._thread.is_alive():
+            self._go.release()
+            self._thread.join()
+
+    def _run(self):
+        self._go.acquire()
+        try:
+            self._loop(self._after_step)
+            self._error = StopIteration()
+        except _Ended:
+            pass
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._rest.release()
+
+    def _after_step(self):
+        self._rest.release()
+        self._go.acquire()
+        if self._closed:
+            raise _Ended
+
+
+class _SteppedBoard(Board):
+    """A board whose `log` hands over to whoever steps the training."""
+
+    hand_over = staticmethod(lambda: None)
+
+    def log(self, step, **values):
+        super().log(step, **values)
+        self.hand_over()
+
+
+def live_run(title, train, below="", *, steps, curves=("loss",), panels=0, levels=None, **settings):
+    """A training as a lesson's own loop does it, live: its settings, start, pause, reset, and a board.
+
+    train(board, **values) trains for `steps` steps and calls board.log once after each; where board.due(), it may fill panels.
+    curves, panels, levels: the Board's. settings: name → widget; another value begins anew, and the curves of the last run
+    stay behind as shadows. Returns a widget; its `training` has start(), pause(), reset().
+    """
+    board = _SteppedBoard(title, steps, curves, panels, levels, view=Hosted)
+    run = None
+
+    def loop(after_step):
+        board.hand_over = after_step
+        train(board, **{name: widget.value for name, widget in settings.items()})
+
+    def reset():
+        nonlocal run
+        if run is not None:
+            run.close()
+        board.clear()
+        run = Steps(loop)
+
+    def redraw():
+        if board.step is None:
+            return f"Not yet begun. {steps} steps."
+        return f"Step {board.step + 1} of {steps}: {board.latest()}."
+
+    training = LiveTraining(board, reset, lambda: run.step(), redraw, limit=steps + 1)
+    for widget in settings.values():
+        widget.observe(lambda change: training.reset(), "value")
+    panel = widgets.VBox([heading(title, below), *settings.values(), training])
+    panel.training = training
+    return panel

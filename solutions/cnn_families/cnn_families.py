@@ -293,7 +293,16 @@ stack = [step for convs in (1, 1, 2, 2, 2) for step in [(3, 1)] * convs + [(2, 2
 print(f"one output of VGG-11's fifth block depends on {sides[0]}×{sides[1]} pixels; "
       f"the formula says {receptive_field(stack)}")
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## What a neuron sees, and what it costs
+#
+# VGG's idea: no large kernels, only stacks of small ones.
+#
+# > **Ask the room.** Two layers of 3×3 see as much as one layer of which size? And five? Which is cheaper, and by how much?
+# >
+# > Give the first layer a stride of 2. What happens to the field, and what to the cost?
+
+# %% tags=["demo"]
 from course_lib.explore import cnn_families as explore
 
 explore.field_and_cost(receptive_field, conv_cost)
@@ -398,7 +407,7 @@ print(f"The reductions save {saved:,} weights, more than the whole net has.")
 #
 # **Compare with torchvision.** Its GoogLeNet has 6,624,904 parameters, and it isn't yours with other names. Find out why by looking at its third branch:
 
-# %% tags=["demo"]
+# %%
 import torchvision
 
 theirs = on_paper(lambda: torchvision.models.googlenet(aux_logits=False, init_weights=False))
@@ -545,7 +554,14 @@ class BasicBlock(nn.Module):
 # %% check="residual"
 check("residual")
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## The way back
+#
+# A residual block computes what is *added* to its input. Both nets are untrained here; only the gradient of the loss is followed, from the end to the beginning.
+#
+# > **Ask the room.** 24 blocks deep, batch norm everywhere: does the plain net's gradient vanish, stay, or grow on its way back? By what factor?
+
+# %% tags=["demo"]
 explore.gradient_flow(BasicBlock)
 
 # %% [markdown]
@@ -720,6 +736,47 @@ def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zer
 # %% check="resnet"
 check("resnet")
 
+# %% [markdown] tags=["demo", "instructor"]
+# ## Deeper is worse, until it isn't
+#
+# The same net with and without its shortcuts, trained on 6 000 pictures of clothes. Another setting begins anew; the run before stays behind as a shadow.
+#
+# > **Ask the room.** A plain net with one block a stage, then with four: which has the lower *training* loss after 250 steps? It isn't overfitting, so what is it?
+# >
+# > Now residual, with four. And with a rate ten times as high?
+
+# %% tags=["demo", "instructor"]
+from course_lib.data import load_images
+from course_lib.explore import choice, slider, steps_slider
+from course_lib.explore.live import live_run
+
+clothes = {split: load_images("fashion_mnist", split, size=14, limit=limit, fallback="digits")
+           for split, limit in (("train", 6_000), ("test", 500))}
+
+
+def train_net(board, block, blocks, rate):
+    """One of the two nets of section 3, with batches and beginnings that are the same each time."""
+    data, tested = clothes["train"], clothes["test"]
+    torch.manual_seed(0)
+    kind = {"plain": classify.PlainBlock, "residual": BasicBlock}[block]
+    net = nn.Sequential(classify.Normalise(data.images),
+                        ResNet(kind, (blocks,) * 3, 10, data.images.shape[1], 8, small_images=True))
+    smooth = 0.0
+
+    def after_step(step, loss):
+        nonlocal smooth
+        smooth += (loss - smooth) * max(0.05, 1 / (step + 1))
+        right = {"test_images_right": classify.accuracy(net, tested.images, tested.labels)} if board.due() else {}
+        board.log(step, training_loss=smooth, **right)
+
+    classify.train_classifier(net, data.images, data.labels, F.cross_entropy, torch.optim.SGD(net.parameters(), rate, 0.9),
+                              board.total, after_step=after_step, generator=torch.Generator().manual_seed(0))
+
+
+live_run("Plain or residual", train_net, "The mean of the training loss over the last twenty batches.", steps=250, curves=("training loss",),
+         block=choice("block", ["plain", "residual"]), blocks=slider("blocks a stage", 1, 6, 1),
+         rate=steps_slider("learning rate", [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], 0.05))
+
 # %%
 for depth, published in ((18, 11_689_512), (34, 21_797_672), (50, 25_557_032)):
     net = on_paper(resnet, depth)
@@ -741,7 +798,7 @@ print("with zero_init a block of the first stage changes its (positive) input by
 # Equal counts are a strong hint and no proof. The proof: take torchvision's net as it is initialised, copy its weights into yours, one after the other in order, and compare what comes out, in eval mode and in train mode (dropout at 0, or each net would drop other
 # units). Nobody writes down which layer is which: the order and the shapes are enough.
 
-# %% tags=["demo"]
+# %%
 def copy_weights(mine, theirs):
     """Give `mine` the parameters of `theirs` in order.
 
@@ -776,7 +833,7 @@ for name, make_mine, make_theirs in (
 #
 # And the book's block? *Dive into Deep Learning* has `d2l.Residual`. Its identity version agrees with yours as soon as its convolutions' biases are out of the way (loading the book's package takes a few seconds):
 
-# %% tags=["demo"]
+# %%
 from d2l import torch as d2l
 
 torch.manual_seed(0)
@@ -1069,7 +1126,7 @@ print("You predicted the greatest gain from:", my_predictions["most"])
 # Two more rungs change how fast a step is, not where it leads: the order in which an image's numbers lie in memory (**channels last**: all channels of a pixel beside each other, as fast convolutions want them), and **mixed precision** (products in bfloat16, 8 bits of
 # precision, sums and weights in float32). What they are worth depends on the machine alone. Yours:
 
-# %% tags=["demo"]
+# %%
 import time
 
 
@@ -1193,7 +1250,7 @@ check("training")
 # %% [markdown]
 # **For Kaggle.** The competition wants one line for each test image, numbered from 1, with the class by name. With a net trained on CIFAR-10 this is the file:
 
-# %% tags=["demo"]
+# %%
 import tempfile
 from pathlib import Path
 

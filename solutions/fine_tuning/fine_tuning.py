@@ -63,6 +63,13 @@ my_predictions = {"digits": "?", "body changes": "?", "noise": "?", "crossing": 
 #
 # A net trained on ImageNet that installs as a package: EfficientNet-Lite0, 4.65 million parameters, ten stages from the stem to the head. Its weights lie on your disk since `make setup`; nothing is downloaded now. Put the path of a picture of yours in the place of `None`, and see what a few channels of some stages make of it.
 
+# %% [markdown] tags=["demo", "instructor"]
+# ## What a net brings along
+#
+# A net trained on ImageNet looks at a flower: two channels each of four stages, from early to late.
+#
+# > **Ask the room.** Which of these would be of use to tell *digits* apart? Which to tell X-rays apart? Where would you cut?
+
 # %% tags=["demo"]
 import numpy as np
 from matplotlib import pyplot as plt
@@ -339,10 +346,19 @@ check("freezing")
 #
 # And a trap: what is frozen when the optimiser is made isn't in it. Thaw it later, and it gets gradients that nobody uses; it never trains, and nothing complains. After thawing, make a new optimiser; or let the first one hold everything, and freeze afterwards.
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## What freezing saves
+#
+# A small net in five stages, from the input on the left to the head on the right.
+#
+# > **Ask the room.** Freeze everything but the head: what becomes cheaper, and what doesn't?
+# >
+# > Now freeze only the *last* stage before the head. How much is saved? Why so little?
+
+# %% tags=["demo"]
 from course_lib.explore import fine_tuning as explore
 
-explore.frozen_stages(freeze, make_optimizer, source)
+explore.frozen_stages(freeze, make_optimizer, pretrained.source_net())
 
 # %% [markdown]
 # ### Batch norm has two senses of "frozen"
@@ -537,6 +553,47 @@ def open_stages(stages, opened):
 # %% check="gradual"
 check("gradual")
 
+# %% [markdown] tags=["demo", "instructor"]
+# ## Five images each
+#
+# The net has learned T-shirts, trousers, pullovers, sandals and bags. It gets five images of each new class, other clothes or digits, and is judged on a hundred others of each. The run before stays behind as a shadow.
+#
+# > **Ask the room.** For *other clothes*: train everything, the upper half, or begin from scratch? And for *digits*, which it has never seen anything like?
+# >
+# > Does the answer change with fifty images of each?
+
+# %% tags=["demo", "instructor"]
+from course_lib.explore import choice, steps_slider
+from course_lib.explore.live import live_run
+
+brought_along = pretrained.source_net()
+
+
+def tune(board, strategy, task, per_class):
+    """100 steps by one of the strategies, with the same images, head and order each time."""
+    chosen, likeness = tuning.STRATEGIES[strategy], {"other clothes": "like", "digits": "unlike"}[task]
+    data, judged_on = (pretrained.few(pretrained.tasks(split)[likeness], count, seed=0) for split, count in (("train", per_class), ("test", 100)))
+    torch.manual_seed(0)
+    begin = pretrained.with_new_head if chosen.pretrained else pretrained.from_scratch
+    net = begin(brought_along, len(data.classes))
+    stages = list(net)
+    opened, right = chosen.opened or len(stages), 1 / len(data.classes)
+
+    def after_step(step, loss):
+        nonlocal right
+        if board.due():
+            right = classify.accuracy(net, judged_on.images, judged_on.labels)
+        board.log(step, test_images_right=right, loss=loss)
+
+    optimizer = torch.optim.SGD(layer_rates(stages[-opened:], chosen.rate, chosen.factor), chosen.rate, 0.9, weight_decay=5e-4)
+    tuning.train(net, data.images, data.labels, optimizer, board.total, before_step=lambda step: open_stages(stages, opened),
+                 after_step=after_step, generator=torch.Generator().manual_seed(0))
+
+
+live_run("Fine-tuning, live", tune, steps=100, curves=("test images right",), levels={"1": 1.0},
+         strategy=choice("strategy", ["from scratch", "upper half", "all, one rate", "rates by depth"], "all, one rate"),
+         task=choice("new task", ["other clothes", "digits"]), per_class=steps_slider("images of each class", [1, 5, 20, 50, 200], 5))
+
 # %% [markdown]
 # ### Why a bad head spoils good features
 #
@@ -571,7 +628,7 @@ for name in ("all, one rate", "all, small rate", "LP-FT"):
 #
 # While the body is frozen, its features never change: compute them once, and train the head on those. Measured on your machine:
 
-# %% tags=["demo"]
+# %%
 def seconds_of(work):
     begun = time.perf_counter()
     work()

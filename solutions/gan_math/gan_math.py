@@ -238,7 +238,16 @@ check("optimal_discriminator")
 # $s > 0$ for the generated ones, $D^*$ levels off at $s$ wherever there are only fakes: it is flat there, and the slope that would draw them
 # towards the data is gone. That is why practitioners smooth the real side only (Salimans et al. 2016).
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## The best discriminator
+#
+# Two players, one number: $D$ says how likely a point is real, and wants to be right; $G$ makes points, and wants $D$ to be wrong. Here both densities are known, so nobody has to train: the purple curve is the best $D$ there can be.
+#
+# > **Ask the room.** The orange hill sits exactly on the blue one. What does the best discriminator say, everywhere?
+# >
+# > Now slide them far apart. Where the orange points are, which way would *you* send them, by the purple curve alone? How steep is it there?
+
+# %% tags=["demo"]
 from course_lib.explore import gan_math as explore
 
 explore.optimal_discriminator(optimal_discriminator)
@@ -531,7 +540,14 @@ for value in (-10.0, -5.0, -2.0, 0.0, 2.0, 5.0, 10.0):
     print(f"{value:7.0f}   {torch.sigmoid(a).item():.6f}   {abs(slow.item()):20.6f}   {abs(fast.item()):14.6f}   {(fast / slow).item():8.4g}")
 print("You predicted for D = 0.00005, which is a logit of about −10:", my_predictions["gradient factor"], "- and it is 20000")
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## Two losses, one of them stuck
+#
+# The generator may *lower* $\log(1 - D)$ or *raise* $\log D$. Both want the same thing.
+#
+# > **Ask the room.** The discriminator is sure that a sample is fake, at a logit of −10. By what factor is one gradient larger than the other: 2, 100, 20 000?
+
+# %% tags=["demo"]
 explore.saturation(saturating_loss, non_saturating_loss)
 
 # %% [markdown]
@@ -772,11 +788,25 @@ check("ring")
 # Now turn the knobs. What happens with $\beta_1 = 0.9$? With the saturating loss? With $k = 5$, or a rate ten times as high?
 # Bet before you press start. You will find that the loss curves tell you little, and the picture nearly everything.
 
+# %% [markdown] tags=["demo", "instructor"]
+# ## A ring of eight
+#
+# Eight small hills on a circle, and a net that has never seen a circle. Press Start.
+#
+# > **Ask the room,** before you press it. Will it find all eight at once, one after the other, or only some?
+# >
+# > Then: momentum ($\beta_1$) at 0.9; five steps of $D$ for one of $G$; ten times the rate; the saturating loss. Take bets on each before you move the slider.
+
 # %% tags=["demo"]
 explore.ring_playground(discriminator_step, generator_step, saturating_loss)
 
 # %% [markdown]
 # And a distribution of your own. Draw something with the mouse (or take a ready-made shape), press start, and watch your two steps learn it:
+
+# %% [markdown] tags=["demo", "instructor"]
+# ## Their own distribution
+#
+# > **Ask somebody** to draw. Their name, a face, two islands. What will the net find hard: thin lines, gaps, corners?
 
 # %% tags=["demo"]
 explore.draw_a_distribution(discriminator_step, generator_step)
@@ -916,7 +946,16 @@ for steps in (500, 2_000, 20_000):
     ends = [dirac_path(fields["non-saturating"], steps, alternating=order)[-1].norm().item() for order in (False, True)]
     print(f"non-saturating after {steps:6,} steps: simultaneous {ends[0]:.3f}, alternating {ends[1]:.3f}")
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## Does it converge?
+#
+# The smallest GAN there is: one number $\theta$ for the generator, one number $\psi$ for the discriminator, and the only equilibrium in the middle.
+#
+# > **Ask the room.** Both follow their gradients in small steps. After 500 steps, are they at the equilibrium, closer to it, or further away?
+# >
+# > Will a smaller step cure it? What does a little R1 do ($\gamma$ = 0.3)? And $\gamma$ = 1?
+
+# %% tags=["demo"]
 explore.dirac_gan(dirac_field, dirac_step)
 
 # %% [markdown]
@@ -1045,14 +1084,53 @@ check("digits")
 #
 # Your own phone number, please, in handwriting that didn't exist a minute ago.
 
-# %% tags=["demo"]
+# %%
 explore.dial(digit_G)
+
+# %% [markdown] tags=["demo", "instructor"]
+# ## Handwriting that nobody wrote
+#
+# The same two steps, on 4 000 handwritten digits. Each column of the picture is one digit, asked for by its label. Let it train, and dial a number at any time: the net draws as well as it can by then.
+#
+# > **Ask the room.** After how many steps can you read it? Is the loss of any help to tell?
+
+# %% tags=["demo", "instructor"]
+from course_lib.data import load_images
+from course_lib.explore.live import live_run
+
+digits = load_images("digits")
+digit_pairs, dialled = labelled(digits.images, digits.labels), gan.DigitGenerator()
+
+
+def train_digits(board):
+    """The lesson's own training; `dialled` gets the weights whenever the picture does."""
+    torch.manual_seed(0)
+    D, G, opt_D, opt_G = gan.digit_players()
+    decay, average = gan.linear_decay([opt_D, opt_G], board.total), gan.WeightAverage(G)
+    shown = gan.digit_noise(50, labels=torch.arange(10).repeat(5))
+
+    def after_step(step, loss_D, loss_G):
+        decay(step)
+        average.update()
+        if board.due():
+            board.images(average.net(shown), columns=10)
+            dialled.load_state_dict(average.net.state_dict())
+        board.after_step(step, loss_D, loss_G)
+
+    train_gan(D, G, opt_D, opt_G, lambda: digit_pairs[torch.randint(len(digit_pairs), (gan.DIGIT_BATCH,))],
+              lambda: gan.digit_noise(gan.DIGIT_BATCH), board.total, after_step=after_step)
+
+
+live_run("Handwritten digits", train_digits, steps=1_200, curves=("loss D", "loss G"), panels=1)
+
+# %% tags=["demo", "instructor"]
+explore.dial(dialled, "0123456789")
 
 # %% [markdown]
 # And now you are the discriminator. One of the two is real. Your score comes with its uncertainty: you know from section 2 what it would take to *prove*
 # that you can see a difference, and what it would mean if you can't.
 
-# %% tags=["demo"]
+# %%
 explore.be_the_discriminator(test.images, drawn)
 
 # %% [markdown]

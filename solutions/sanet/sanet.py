@@ -60,7 +60,22 @@ my_predictions = {"line": "?", "instance norm": "?", "border": "?"}
 # Look at the data first. The well-known crowds (ShanghaiTech, WorldExpo'10) can't be passed on with a course, so this one brings a generator: cameras over squares and streets, with perspective, shadows, clutter that isn't people, and every head known. Whoever
 # has the real ones can load them too (`course_lib/crowd_data.py`).
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## How many?
+#
+# > **Ask the room** to write down a number, quickly. Then scroll: this is the last of the five pictures below. Who was within a tenth? Did you count, or did you guess?
+# >
+# > Nobody marks outlines. What can a net learn from a dot on each head?
+
+# %% tags=["demo", "instructor"]
+from IPython.display import Image
+
+from course_lib.crowd import TEST_CAMERAS, crowd_scenes
+from course_lib.picture import image_png, to_uint8
+
+Image(image_png(to_uint8(crowd_scenes(TEST_CAMERAS, 5, size=256, seed=3).images)[4]), width=512, alt="A square with a crowd on it")
+
+# %% tags=["demo"]
 from matplotlib import pyplot as plt
 
 from course_lib.crowd import TEST_CAMERAS, TRAIN_CAMERAS, crowd_scenes
@@ -127,7 +142,7 @@ check("density")
 # %% [markdown]
 # Two witnesses. Away from the border it must agree with the slow way: a picture with a single 1 for each head, smoothed by SciPy over the whole picture (a head that stands in the middle of a pixel). And at the border it must not lose anybody:
 
-# %% tags=["demo"]
+# %%
 import time
 
 from scipy.ndimage import gaussian_filter
@@ -232,10 +247,17 @@ plt.show()
 small = shrink(maps["fixed, σ = 4"][None, None], 8)
 print(f"at an eighth of the resolution, {tuple(small.shape[2:])}: sum {small.sum():.3f}")
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## A dot becomes a density
+#
+# Each head becomes a little hill whose sum is 1. The sum of the map is the count.
+#
+# > **Ask the room.** Drag a head to the border. Half of its hill falls off the picture: what should the sum do? And what does it do where nobody takes care?
+
+# %% tags=["demo"]
 from course_lib.explore import sanet as explore
 
-explore.heads_and_count(density_map, image, points)
+explore.heads_and_count(density_map, street.images[2], street.heads[2].double())
 
 # %% [markdown]
 # ## 2 · Scale
@@ -533,7 +555,14 @@ waves = 5 + torch.sin(torch.arange(30.0))[None, None, None, :].expand(1, 1, 30, 
 print(f"a pattern with itself: {ssim_map(waves, waves).mean():.3f}; "
       f"with its negative about the same mean: {ssim_map(waves, 10 - waves).mean():.3f}")
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## The count, or the pattern
+#
+# Left the truth, in the middle a prediction, right how alike they are at each place (SSIM).
+#
+# > **Ask the room.** Blur the prediction: does the count notice? Shift it: who notices, the count or the pattern? Scale it by 0.8: who notices now?
+
+# %% tags=["demo"]
 truth = counting.SCALE * density_map(street.heads[2].double() / 4, 64, 64, 2.0)
 explore.similarity(ssim_map, gaussian_window, truth)
 
@@ -795,6 +824,52 @@ def train_mine(images, heads, budget, after_step=None):
                            torch.optim.Adam(net.parameters()), steps, batch, rate, after_step)
     return net
     ### END SOLUTION
+
+# %% [markdown] tags=["demo", "instructor"]
+# ## Counting, learned live
+#
+# Three pictures from cameras that the net never learns from, what it should find there, and what it finds. The dotted line is the error of always guessing the average.
+#
+# > **Ask the room.** The paper puts instance norm after every convolution. It gives every channel of every picture the mean 0 and the variance 1. Will the net still be able to count? Bet, then train with *instance*; the run before stays behind as a shadow.
+
+# %% tags=["demo", "instructor"]
+from matplotlib import colormaps
+
+from course_lib.explore import choice, steps_slider
+from course_lib.explore.live import live_run
+
+seen, unseen = crowd_scenes(TRAIN_CAMERAS[:-5], 196, 48, seed=1), crowd_scenes(TEST_CAMERAS, 25, 48, seed=1)
+seen_maps, unseen_maps = (counting.SCALE * torch.stack([density_map(points.float(), 48, 48, 2.25) for points in scenes.heads])[:, None]
+                          for scenes in (seen, unseen))
+average_error = (unseen.counts.float() - seen.counts.float().mean()).abs().mean().item()
+
+
+def train_counting(board, norm, alpha):
+    """The lesson's recipe at a smaller size; the last layer begins with the average map."""
+    torch.manual_seed(0)
+    net = SANet(seen.images.shape[1], 4, norm)
+    *_, last = (module for module in net.modules() if isinstance(module, nn.Conv2d))
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, seen_maps.mean().item())
+    steps, error = board.total, average_error
+    coloured = lambda maps: torch.from_numpy(colormaps["magma"]((maps[:, 0] / unseen_maps[:3].max()).clamp(0, 1).numpy())[..., :3]).permute(0, 3, 1, 2).float()
+
+    def after_step(step, loss, net):
+        nonlocal error
+        if board.due():
+            maps = counting.predict_maps(net, unseen.images)
+            error = (counting.counts(maps) - unseen.counts).abs().mean().item()
+            board.images(torch.cat([unseen.images[:3], coloured(unseen_maps[:3]), coloured(maps[:3])]), columns=3, title="picture, truth, prediction")
+        board.log(step, error_of_the_count=error, loss=loss)
+
+    counting.train_counter(net, seen.images, seen_maps, lambda prediction, truth: sanet_loss(prediction, truth, alpha),
+                           torch.optim.Adam(net.parameters()), steps, 8,
+                           lambda step: 0.01 * min(1, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2, after_step)
+
+
+live_run("SANet learns to count", train_counting, "Pictures, truth, prediction; and the mean error of the count on 25 pictures.", steps=240,
+         curves=("error of the count",), panels=1, levels={"always the average": average_error},
+         norm=choice("norm", ["batch", "instance"]), alpha=steps_slider("weight of SSIM, α_C", [0, 0.001, 0.1, 1], 0.001))
 
 # %% tags=["train"]
 from course_lib.board import Board
@@ -1071,7 +1146,7 @@ for name, each in reports.items():
 #
 # Name a photograph of a crowd on this machine, and let your net count in it. It has only ever seen made pictures, so don't believe the number; look at *where* it counts, and at what it takes for heads. Where there is none, a scene from a camera that belongs to no set serves.
 
-# %% tags=["demo"]
+# %%
 my_picture = ""      # for example "crowd.jpg"
 
 if my_picture:
