@@ -50,22 +50,20 @@ def record(lesson):
 
 
 def known_mistakes(check, make_draw, call=None, answered=()):
-    """The wrong answers of `check` that fail before any training, each with its result where it fails, as Mistakes.
+    """The wrong answers of `check` that fail before any training, each with its result where it fails, as Mistakes, one by one.
 
     make_draw: gives the check's draw, afresh for each. call: only those that fail at this call are wanted, so the others
     needn't be followed further. answered: what the reference has answered on this draw already, in order.
     """
-    mistakes = []
     for answer in wrong_answers(check.lesson):
         if answer.check == check.name:
             student = _ExactStudent(Worker(answer.make_namespace()).handle, call)
             try:
                 check.body(student, _reference(check, answered), make_draw())
             except Failed:
-                mistakes.append(Mistake(answer.hint, len(student.log) - 1, student.log[-1]))
+                yield Mistake(answer.hint, len(student.log) - 1, student.log[-1])
             except _Over:
                 pass
-    return mistakes
 
 
 def write(lesson):
@@ -78,10 +76,11 @@ def write(lesson):
 
 
 def is_current(lesson, fresh=None):
-    """Whether the snapshot on disk is what `record` gives, up to the rounding in which processors differ."""
+    """Whether the snapshot on disk is what `record` gives, up to the rounding in which processors differ: in float32, and where a
+    mistake iterates to a tolerance, two of them have been seen 1.5e-6 apart at values of about 1."""
     path = CHECKS / f"{lesson}.snapshot"
     return path.is_file() and expect.equal_values(
-        fresh or record(lesson), wire.decode(path.read_bytes(), SNAPSHOT_LIMITS), rtol=1e-7, atol=1e-9)
+        fresh or record(lesson), wire.decode(path.read_bytes(), SNAPSHOT_LIMITS), rtol=1e-5, atol=1e-6)
 
 
 def _reference(check, answered=()):

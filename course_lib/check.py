@@ -132,13 +132,16 @@ def _diagnose(log, wanted, mistakes):
     """
     if not log or isinstance(log[-1], dict) and str(log[-1].get("failed")).startswith(("missing", "unwritten")):
         return None
-    there = [mistake for mistake in mistakes(len(log) - 1, wanted) if mistake.call == len(log) - 1]
-    views = [lambda result: result]
+    there = []
+    for mistake in mistakes(len(log) - 1, wanted):  # found out one by one: the first that is the same will do
+        if mistake.call == len(log) - 1:
+            if expect.equal_values(log[-1], mistake.result):
+                return mistake.hint
+            there.append(mistake)
     if len(wanted) == len(log) and isinstance(wanted[-1], dict):
-        views.append(lambda result: _up_to_first_wrong(result, wanted[-1]))
-    for view in views:
+        got = _up_to_first_wrong(log[-1], wanted[-1])
         for mistake in there:
-            if expect.equal_values(view(log[-1]), view(mistake.result)):
+            if expect.equal_values(got, _up_to_first_wrong(mistake.result, wanted[-1])):
                 return mistake.hint
     return None
 
