@@ -260,7 +260,7 @@ def assign_buckets(sizes, cap):
 
 # --- overlap ---
 
-@right("overlap", trains="hooks by functools.partial, divided first")
+@right("overlap")
 class DDP(nn.Module):
     # Buckets as objects of their own; divided before the sum; means copied into the gradients that are there; flags as numbers.
     def __init__(self, net, cap=25 * 2**20):
@@ -323,7 +323,7 @@ class DDP(nn.Module):
         self.syncing = before
 
 
-@right("overlap", trains="the sum waited for in order, flags first")
+@right("overlap")
 class DDP(nn.Module):
     # Hooks as closures, counts in a dict, state set back at each forward pass that syncs; flags at finish by MAX before the rest.
     def __init__(self, net, cap=25 * 2**20):

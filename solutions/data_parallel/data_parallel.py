@@ -4,6 +4,7 @@
 #     title: Data parallelism, and whether to switch
 #     minutes: 200
 #     builds_on: []
+#     cover: demo-from-course-lib-import-timeline
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -687,7 +688,14 @@ check("overlap")
 # %% [markdown]
 # Does it overlap? `timeline.record` writes down, inside a rank, when forward and backward pass begin and end, when each parameter has its gradient (a tick), and when each message leaves and is back. One step of a net of 25 MB on two ranks, with your two versions:
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## Two processes, one step
+#
+# The same step of the same net on two ranks, as it was just now. Above, gradients are summed when the backward pass is over; below, by hooks, in buckets. A tick is a parameter whose gradient is there.
+#
+# > **Ask the room.** Where does the second picture save its time? What is it that still sticks out at the end, and could more buckets hide that too?
+
+# %% tags=["demo"]
 from course_lib import timeline
 
 
@@ -900,10 +908,58 @@ print(f"Between ranks: {loopback.bandwidth / 1e9:.2g} GB/s, {1e6 * loopback.late
 # %% [markdown]
 # Turn the model by hand. Where does DataParallel stop paying? Give it a slower link, a larger net, more devices. Where does naive DDP fall behind the one with buckets?
 
-# %%
+# %% [markdown] tags=["demo", "instructor"]
+# ## Where does it pay?
+#
+# Three ways to train one net on several devices, and how much quicker each should be. The formulas are those of the lesson; "this machine" is measured.
+#
+# > **Ask the room.** Everybody has heard that DataParallel is slow. On two devices and NVLink, by how much? At how many devices does it stop growing?
+# >
+# > On 10 Gbit Ethernet: what helps more, larger buckets or a smaller net?
+
+# %% tags=["demo"]
+from course_lib import parallel_speed
 from course_lib.explore import data_parallel as explore
 
-explore.where_it_pays(assign_buckets, {"this machine": loopback})
+explore.where_it_pays(assign_buckets, {"this machine": parallel_speed.links_here()[0]})
+
+# %% [markdown] tags=["demo", "instructor"]
+# ## When the batch grows
+#
+# A small net and 16,000 images of clothes, in batches of 32, 128 or 512. The run before stays behind as a shadow.
+#
+# > **Ask the room.** Eight devices take 32 images each at a step. Which rate would you give them: the same, eight times as much, something between?
+# >
+# > And with 512 in a batch, what can the best rate do?
+
+# %% tags=["demo", "instructor"]
+from course_lib import classify
+from course_lib.data import load_images
+from course_lib.explore import choice, steps_slider
+from course_lib.explore.live import live_run
+
+clothes = load_images("fashion_mnist", "train", size=14, limit=4_000, fallback="digits")
+others = load_images("fashion_mnist", "test", size=14, limit=500, fallback="digits")
+
+
+def in_batches(board, batch, rate):
+    """16,000 images, in batches of this size."""
+    torch.manual_seed(0)
+    learner = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 10))
+    right = 0.1
+
+    def after_step(step, loss):
+        nonlocal right
+        if board.due():
+            right = classify.accuracy(learner, others.images, others.labels)
+        board.log(step, test_images_right=right, loss=loss)
+
+    classify.train_classifier(learner, clothes.images, clothes.labels, F.cross_entropy, torch.optim.SGD(learner.parameters(), lr=rate, momentum=0.9),
+                              16_000 // batch, batch, after_step=after_step)
+
+
+live_run("Batch and rate", in_batches, steps=500, curves=("test images right",), levels={"1": 1.0},
+         batch=choice("batch", [32, 128, 512], 32), rate=steps_slider("learning rate", [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64], 0.04))
 
 # %% [markdown]
 # DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $k$ seconds, the step can't be shorter than about $2k$ for each device, so at some number of devices it is as slow as with one. DDP's all-reduce costs at most $2S/\beta$, whatever $N$, and hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).

@@ -1026,7 +1026,7 @@ class DDP(DDP):
         _finish(self, lambda total, ranks: total / dist.get_world_size(), lambda parameter: parameter.grad is not None)
 
 
-@wrong("overlap", hint="The means are computed and not put into `parameter.grad`: the optimiser steps with each rank's own gradients.", trains="each rank steps on its own")
+@wrong("overlap", hint="The means are computed and not put into `parameter.grad`: the optimiser steps with each rank's own gradients.")
 class DDP(DDP):
     def finish(self):
         _finish(self, lambda total, ranks: total, lambda parameter: False)
@@ -1203,12 +1203,12 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
     return _train(rank, world, net, images, labels, steps, batch, rate, share=batch)
 
 
-@wrong("training", hint="each step begins the epoch anew", trains="the same first batch at each step")
+@wrong("training", hint="each step begins the epoch anew")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate, goes_on=False)
 
 
-@wrong("training", hint="gradients are summed over the ranks, and not averaged", trains="the loss times the number of ranks")
+@wrong("training", hint="gradients are summed over the ranks, and not averaged")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate * world)
 
@@ -1218,12 +1218,12 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
     return _train(rank, world, net, images, labels, steps, batch, rate, drop=False)
 
 
-@wrong("training", hint="SGD has no momentum", trains="no momentum")
+@wrong("training", hint="SGD has no momentum")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate, momentum=0.0)
 
 
-@wrong("training", hint="only rank 0's examples count", trains="all ranks take rank 0's share")
+@wrong("training", hint="only rank 0's examples count")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate, part=0)
 
