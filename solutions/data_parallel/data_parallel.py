@@ -697,7 +697,9 @@ check("overlap")
 
 # %% tags=["demo"]
 from course_lib import timeline
+from course_lib.style import use_style
 
+use_style()
 
 def one_step(rank, world, bucketed):
     net = nn.Sequential(*[nn.Linear(1024, 1024) for _ in range(6)])
@@ -1116,9 +1118,8 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 from matplotlib import pyplot as plt
 
 from course_lib import broken
-from course_lib.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION, use_style
+from course_lib.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 
-use_style()
 some = scale.pick(smoke=512, cpu=4_000)
 seen = load_images("fashion_mnist", "train", size=14, limit=some, fallback="digits")
 runs = broken.ranks(globals(), small_net(), seen, test)
