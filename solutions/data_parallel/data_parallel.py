@@ -444,7 +444,7 @@ for length in (100, 10_000, 1_000_000, 4_000_000):
           ", ".join(f"{name} {taken:.2f} ms" for name, taken in times.items()))
 
 # %% [markdown]
-# All ranks share one machine's memory here, so there are no separate cables that a ring could use at the same time, and fewer cores than ranks. What the table does show: small tensors cost messages and not bytes, and torch's own, written in C++, is ahead by a factor, not by another idea. *gloo's and nccl's all-reduce are rings too* (nccl takes a tree where there are many ranks).
+# All ranks share one machine's memory here, so there are no separate cables that a ring could use at the same time, and fewer cores than ranks: the ring can't show here what it is for. What the table does show: small tensors cost messages and not bytes, and a ring has more of them, one after the other. With a cable for each device the bytes decide; section 7 has the formula. (The libraries know your ring: gloo's list of algorithms has it as *allreduce_ring_chunked*, and NCCL chooses between rings and trees from call to call.)
 #
 # ## 5 · DistributedDataParallel
 #
@@ -1216,5 +1216,6 @@ except RankError as error:
 # * Patarasuk & Yuan (2009), *Bandwidth optimal all-reduce algorithms for clusters of workstations*, J. Parallel Distrib. Comput. 69.
 # * Goyal et al. (2017), *Accurate, large minibatch SGD: training ImageNet in 1 hour*.
 # * Wu & He (2018), *Group normalization*, ECCV.
+# * Gloo's documentation, *Algorithms* (`docs/algorithms.md` in its repository).
 # * PyTorch's documentation: `DataParallel`, `DistributedDataParallel`, `torchrun`, *Distributed communication package*.
 # * Xiao, Rasul & Vollgraf (2017), *Fashion-MNIST*.
