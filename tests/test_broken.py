@@ -57,3 +57,16 @@ class Brightness(nn.Module):
 
     def forward(self, images):
         return images[:, :1]
+
+
+def test_each_training_on_two_processes_has_the_mark_that_gives_it_away():
+    lesson, train, test = reference_namespace("data_parallel"), images(96, 1), images(40, 2)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(train.images[0].numel(), 4))
+    runs = broken.ranks(lesson, net, train, test, epochs=2, batch=32)
+    healthy = runs["D"]
+    assert [name for name, run in runs.items() if run.apart > 0] == ["E"]
+    assert [name for name, run in runs.items() if run.repeated == 1] == ["A"] and healthy.repeated == 0
+    assert runs["B"].first_step == pytest.approx(2 * healthy.first_step, rel=1e-4)
+    assert runs["C"].right == 2 * healthy.right and runs["C"].losses == healthy.losses
+    assert len(healthy.losses) == 2 * 3 and healthy.of == 40
