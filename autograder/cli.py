@@ -115,8 +115,7 @@ def _build_elsewhere(arguments, course, lessons):
         path = build.build_to(course, lesson, arguments.solved or arguments.source,
                               "solved" if arguments.solved else "source")
         if arguments.execute:
-            with _progress(lesson) as report:
-                build.execute(path, course.root, report)
+            _execute(lesson, path, course)
         return {"lesson": lesson, "path": course.shown(path), "executed": arguments.execute}
 
     return _each(lessons, make)
@@ -132,6 +131,13 @@ def _each(lessons, make):
         except LessonError as error:
             wrong += error.problems
     return done, wrong
+
+
+def _execute(lesson, path, course):
+    """Run the notebook at `path`, with a bar."""
+    from autograder import build
+    with _progress(lesson) as report:
+        build.execute(path, course.root, report)
 
 
 @contextmanager

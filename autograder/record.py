@@ -5,7 +5,7 @@ those of the known wrong answers. Training is never recorded; what it gives diff
 """
 
 from course_lib import expect, wire
-from course_lib.check import CHECKS, SNAPSHOT_LIMITS, Mistake, checks_of
+from course_lib.check import CHECKS, SNAPSHOT_LIMITS, Mistake, checks_of, snapshot
 from course_lib.draw import public_draw
 from course_lib.student import Student
 from course_lib.verdict import Failed
@@ -55,7 +55,7 @@ def known_mistakes(check, make_draw, call=None, answered=()):
     make_draw: gives the check's draw, afresh for each. call: only those that fail at this call are wanted, so the others
     needn't be followed further. answered: what the reference has answered on this draw already, in order.
     """
-    for answer in wrong_answers(check.lesson):
+    for answer in _likely_first(check, call):
         if answer.check == check.name:
             student = _ExactStudent(Worker(answer.make_namespace()).handle, call)
             try:
@@ -64,6 +64,14 @@ def known_mistakes(check, make_draw, call=None, answered=()):
                 yield Mistake(answer.hint, len(student.log) - 1, student.log[-1])
             except _Over:
                 pass
+
+
+def _likely_first(check, call):
+    """The lesson's wrong answers, those first that fail at this call on the public inputs: on others they will mostly do so too."""
+    if call is None:
+        return wrong_answers(check.lesson)
+    public = {hint: where for hint, where, _ in snapshot(check.lesson).get(check.name, {"mistakes": []})["mistakes"]}
+    return sorted(wrong_answers(check.lesson), key=lambda answer: public.get(answer.hint) != call)
 
 
 def write(lesson):

@@ -75,6 +75,10 @@ class CarriedGroup(dist.ProcessGroup):
 
     def _launch(self, kind, tensor, into, peer=-1, tag=0, reduction="", sends=True):
         """sends: whether the tensor's numbers are anybody's business. Where a message is to come, they may be anything."""
+        if kind in ("send", "recv", "reduce", "broadcast") and not 0 <= peer < self.size():
+            raise ValueError(f"rank {self.rank()} wants {NAMES[kind].format(peer=peer)}, and there are only ranks 0 to {self.size() - 1}")
+        if kind in ("send", "recv") and peer == self.rank():
+            raise ValueError(f"rank {self.rank()} wants {NAMES[kind].format(peer=peer)}, itself")
         if len(self.operations) >= OPERATIONS:
             raise RuntimeError(f"more than {OPERATIONS:,} operations: does a loop not end?")
         self.operations.append({"kind": kind, "peer": int(peer), "tag": int(tag), "reduction": reduction,
@@ -209,7 +213,7 @@ def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("re
     ranks, marks = [_Rank(rank) for rank in range(world)], dict.fromkeys(marked if world > 1 else (), (factor, mark))
     with student.one_call() as result:
         ran = _carry(student, ranks, body, args, using, marks, witness, result)
-        result.append({"results": ran.results, "operations": [[list(each) for each in some] for some in ran.operations]})
+        result.append({"results": ran.results})
     return ran
 
 

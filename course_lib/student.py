@@ -66,6 +66,10 @@ class Student:
             self.log += (result or self._within)[-1:]
             self._within = None
 
+    def remark(self, value):
+        """Put into the log what the check has found out by itself, as a call of its own: it then tells mistakes apart as results do."""
+        self._keep(value)
+
     def _keep(self, value):
         (self.log if self._within is None else self._within).append(value)
         return value

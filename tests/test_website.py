@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from autograder import build, website
+from autograder import build, cli, website
 from autograder.build import Course
 from autograder.errors import LessonError
 from browser.conftest import CHROMIUM, FLAGS
@@ -274,6 +274,19 @@ def test_a_lesson_runs_again_only_when_something_it_depends_on_has_changed(cours
     executed()
     assert len(runs) == 6
     assert len(list((tmp_path / "executed").iterdir())) == 1
+
+
+def test_the_command_runs_lessons_with_a_bar_and_says_where_the_pages_are(course, tmp_path, monkeypatch, capsys):
+    executed, notebook = [], tmp_path / "lesson.ipynb"
+
+    def make(course, lessons, out, work, solutions, external_links, run):
+        run(lessons[0], notebook, course)
+        return {"index": out / "index.html", "pages": lessons, "external": []}
+
+    monkeypatch.setattr(website, "make", make)
+    monkeypatch.setattr(build, "execute", lambda path, root, report: (report(1, 1, "a cell"), executed.append((path, root))))
+    assert cli.main(["site", "--out", str(tmp_path)], course) == 0
+    assert executed == [(notebook, course.root)] and str(tmp_path / "index.html") in capsys.readouterr().out
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(course, run_already, work, tmp_path):

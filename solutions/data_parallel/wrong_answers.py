@@ -243,6 +243,42 @@ def data_parallel(net, x, devices, move):
     return torch.cat([move(output, devices[0]) for output in outputs])
 
 
+@wrong("replicas", hint="All devices compute the last part: a lambda in a loop keeps the variable, and not what it stood for. "
+                        "`lambda device=device, part=part: forward(device, part)`.")
+def data_parallel(net, x, devices, move):
+    used = list(zip(devices, scatter(x, len(devices))))
+
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net), there, (move(part, device),))
+
+    calls = []
+    for device, part in used:
+        calls.append(lambda: forward(device, part))
+    return torch.cat([move(output, devices[0]) for output in in_threads(calls)])
+
+
+@wrong("replicas", hint="The replicas are copies that were never moved: no parameter has travelled to a device, and no gradient finds its way back. Move each of "
+                        "`net.named_parameters()`, and call the net with those by `functional_call`.")
+def data_parallel(net, x, devices, move):
+    used = list(zip(devices, scatter(x, len(devices))))
+    outputs = in_threads([lambda device=device, part=part: copy.deepcopy(net)(move(part, device)) for device, part in used])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The values arrive, and no gradient comes back: `load_state_dict` copies outside of autograd. Hand the moved tensors to `functional_call`.")
+def data_parallel(net, x, devices, move):
+    used = list(zip(devices, scatter(x, len(devices))))
+
+    def forward(device, part):
+        replica = copy.deepcopy(net)
+        replica.load_state_dict({name: move(tensor, device) for name, tensor in net.state_dict(keep_vars=True).items()})
+        return replica(move(part, device))
+
+    outputs = in_threads([lambda device=device, part=part: forward(device, part) for device, part in used])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
 # --- star ---
 
 @wrong("star", hint="Every rank sends to all the others here, so that all wait for somebody to receive. Only the root sends; the others receive from it.")
@@ -424,6 +460,18 @@ def star_reduce(tensor, root):
         tensor.copy_(own)
 
 
+@wrong("star", hint="`arrived = tensor` is the root's own tensor under a second name, so that each message overwrites the sum. Receive into `torch.empty_like(tensor)`.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = tensor
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.recv(arrived, other)
+                tensor += arrived
+    else:
+        dist.send(tensor, root)
+
+
 # --- ring ---
 
 def _ring(tensor, chunks, gather=True, add=True, copy=True, off=1, way=1, last=0):
@@ -442,7 +490,8 @@ def _ring(tensor, chunks, gather=True, add=True, copy=True, off=1, way=1, last=0
                 chunks[coming].copy_(arrived)
 
 
-@wrong("ring", hint="Only the reduce-scatter is done: each rank has one whole chunk, and parts of the others. The all-gather is missing.")
+@wrong("ring", hint="Only the reduce-scatter is done: each rank has one whole chunk, and parts of the others. The all-gather is missing, or what it brings isn't copied "
+                     "into the tensor: `chunk = arrived` only changes what a name stands for, `chunk.copy_(arrived)` the numbers.")
 def ring_all_reduce(tensor):
     _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), gather=False)
 
@@ -752,6 +801,26 @@ def average_gradients(net):
         if ranks:
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             dist.all_reduce(parameter.grad, async_op=True)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="Where this rank has no gradient it goes on to the next parameter, while another rank waits in the all-reduce of this one. All ranks make "
+                         "the same all-reduces: send zeros where `grad` is None.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="A parameter without a gradient on any rank ends with zeros. It should keep None, since momentum and weight decay move what has a gradient. "
+                         "Let the ranks tell each other first which gradients they have: a tensor of ones and zeros, summed by an all-reduce.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            dist.all_reduce(parameter.grad)
             parameter.grad /= dist.get_world_size()
 
 
@@ -1078,6 +1147,35 @@ class DDP(DDP):
         super().__init__(net, 8 * cap)
 
 
+@wrong("overlap", hint="A bucket was launched while a gradient of it was still to come: another bucket was complete, and the next one in order left for it. Launch "
+                       "the *next* bucket, and only if that one lacks nothing.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        if self.syncing:
+            self.missing[bucket] -= 1
+            if self.missing[bucket] == 0 and len(self.flying) < len(self.buckets):
+                self.launch_next()
+
+
+@wrong("overlap", hint="Under `no_sync` buffers aren't broadcast. Here rank 0's come before each forward pass in train mode, whether gradients are sent or not.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        if self.training and self.syncing:
+            for buffer in self.net.buffers():
+                dist.broadcast(buffer, 0)
+        return self.net(*inputs)
+
+
+@wrong("overlap", hint="Gradients that come under `no_sync` are counted, so that buckets seem complete in the next backward pass before they are. Count only what is "
+                       "to be sent.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        self.missing[bucket] -= 1
+        if self.syncing:
+            while len(self.flying) < len(self.buckets) and self.missing[len(self.flying)] <= 0:
+                self.launch_next()
+
+
 # --- sampler ---
 
 def _shard(length, rank, world, shuffle, drop_last, seed, fill=None, start=None):
@@ -1170,6 +1268,18 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     return share[torch.randperm(len(share), generator=torch.Generator().manual_seed(seed + epoch))] if shuffle else share
 
 
+@wrong("sampler", hint="`shard` seeds, or draws from, the random numbers that everybody else uses: afterwards all ranks draw the same.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    torch.manual_seed(seed + epoch)
+    order = torch.randperm(length) if shuffle else torch.arange(length)
+    if drop_last:
+        order = order[:length // world * world]
+    elif length:
+        total = -(-length // world) * world
+        order = order.repeat(-(-total // length))[:total]
+    return order[rank::world]
+
+
 # --- training ---
 
 def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, goes_on=True, drop=True, momentum=0.9, part=None,
@@ -1245,6 +1355,6 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
     return net.state_dict()
 
 
-@wrong("training", hint="What does each step train on, and how?", trains="gradients are never set back to zero")
+@wrong("training", hint="gradients are never set back to zero", trains="gradients are never set back to zero")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate, zero=False)
