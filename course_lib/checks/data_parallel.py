@@ -95,12 +95,11 @@ def collective(names, rank, world, name, tensors, *more):
 
 
 def _remark(student, ran):
-    """From here on it is the ranks' operations that count: wrong ones may have right results."""
-    student.remark({"operations": [[list(each) for each in operations] for operations in ran.operations]})
+    """From here on it is the ranks' operations that count as well: wrong ones may have right results."""
+    student.remark({"results": ran.results, "operations": [[list(each) for each in operations] for operations in ran.operations]})
 
 
-def _only_messages(student, ran, name):
-    _remark(student, ran)
+def _only_messages(ran, name):
     for rank, operations in enumerate(ran.operations):
         for kind, _, _ in operations:
             expect.true(kind in ("send", "recv"), f"`{name}` is to be built from messages between two ranks; rank {rank} calls "
@@ -117,7 +116,8 @@ def star(student, reference, draw):
             for rank, got in enumerate(ran.results):
                 want = tensors[root] if name == "star_broadcast" else sum(tensors) if rank == root else tensors[rank]
                 expect.close(got, want, f"With {world} ranks and root {root}, {'the root' if rank == root else f'rank {rank}'}'s tensor after `{name}`")
-            _only_messages(student, ran, name)
+            _remark(student, ran)
+            _only_messages(ran, name)
         mark, tensors = draw.number(2.0, 3.0), [draw.normal(2, 3) for _ in range(3)]
         ran = carried.run(student, 3, collective, name, tensors, 2, mark=mark)
         for rank, got in enumerate(ran.results):
@@ -136,9 +136,10 @@ def ring(student, reference, draw):
         tensors = [draw.normal(*shape) for _ in range(world)]
         size = tensors[0].numel()
         ran = carried.run(student, world, collective, "ring_all_reduce", tensors)
+        _remark(student, ran)
         for rank, got in enumerate(ran.results):
             expect.close(got, sum(tensors), f"With {world} ranks and {size} numbers, rank {rank}'s tensor")
-        _only_messages(student, ran, "ring_all_reduce")
+        _only_messages(ran, "ring_all_reduce")
         for rank, operations in enumerate(ran.operations):
             to = {peer for kind, _, peer in operations if kind == "send"} - {(rank + 1) % world}
             expect.true(not to, f"With {world} ranks, rank {rank} sends to rank {', '.join(map(str, sorted(to)))} too: in a ring it sends to the next "

@@ -133,7 +133,7 @@ def data_parallel(net, x, devices, move):
     return torch.cat([move(output, devices[0]) for output in reversed(outputs)])
 
 
-@wrong("replicas", hint="The replicas are copies without a way back: no gradient reaches the parameters of `net`. Compute with what `move` gives for the "
+@wrong("replicas", hint="The replicas are copies without a way back (`load_state_dict` copies outside of autograd): no gradient reaches the parameters of `net`. Compute with what `move` gives for the "
                         "parameters themselves, not with copies of the data.")
 def data_parallel(net, x, devices, move):
     def forward(device, part):
@@ -263,19 +263,6 @@ def data_parallel(net, x, devices, move):
 def data_parallel(net, x, devices, move):
     used = list(zip(devices, scatter(x, len(devices))))
     outputs = in_threads([lambda device=device, part=part: copy.deepcopy(net)(move(part, device)) for device, part in used])
-    return torch.cat([move(output, devices[0]) for output in outputs])
-
-
-@wrong("replicas", hint="The values arrive, and no gradient comes back: `load_state_dict` copies outside of autograd. Hand the moved tensors to `functional_call`.")
-def data_parallel(net, x, devices, move):
-    used = list(zip(devices, scatter(x, len(devices))))
-
-    def forward(device, part):
-        replica = copy.deepcopy(net)
-        replica.load_state_dict({name: move(tensor, device) for name, tensor in net.state_dict(keep_vars=True).items()})
-        return replica(move(part, device))
-
-    outputs = in_threads([lambda device=device, part=part: forward(device, part) for device, part in used])
     return torch.cat([move(output, devices[0]) for output in outputs])
 
 
@@ -490,8 +477,7 @@ def _ring(tensor, chunks, gather=True, add=True, copy=True, off=1, way=1, last=0
                 chunks[coming].copy_(arrived)
 
 
-@wrong("ring", hint="Only the reduce-scatter is done: each rank has one whole chunk, and parts of the others. The all-gather is missing, or what it brings isn't copied "
-                     "into the tensor: `chunk = arrived` only changes what a name stands for, `chunk.copy_(arrived)` the numbers.")
+@wrong("ring", hint="Only the reduce-scatter is done: each rank has one whole chunk, and parts of the others. The all-gather is missing.")
 def ring_all_reduce(tensor):
     _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), gather=False)
 
@@ -633,6 +619,23 @@ def ring_all_reduce(tensor):
 @wrong("ring", hint="This is torch's own all-reduce. The exercise is to build it from `dist.isend` and `dist.recv`.")
 def ring_all_reduce(tensor):
     dist.all_reduce(tensor)
+
+
+@wrong("ring", hint="What the all-gather brings isn't copied into the tensor: `chunk = arrived` only changes what a name stands for. `chunk.copy_(arrived)`.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = list(tensor.view(-1).tensor_split(world))
+    for phase in (0, 1):
+        for step in range(world - 1):
+            leaving = (rank - step + phase) % world
+            arrived = torch.empty_like(chunks[(leaving - 1) % world])
+            sent = dist.isend(chunks[leaving], (rank + 1) % world)
+            dist.recv(arrived, (rank - 1) % world)
+            sent.wait()
+            if phase:
+                chunks[(leaving - 1) % world] = arrived
+            else:
+                chunks[(leaving - 1) % world] += arrived
 
 
 # --- naive_ddp ---
@@ -801,26 +804,6 @@ def average_gradients(net):
         if ranks:
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             dist.all_reduce(parameter.grad, async_op=True)
-            parameter.grad /= dist.get_world_size()
-
-
-@wrong("naive_ddp", hint="Where this rank has no gradient it goes on to the next parameter, while another rank waits in the all-reduce of this one. All ranks make "
-                         "the same all-reduces: send zeros where `grad` is None.")
-def average_gradients(net):
-    for parameter in net.parameters():
-        if parameter.grad is not None:
-            dist.all_reduce(parameter.grad)
-            parameter.grad /= dist.get_world_size()
-
-
-@wrong("naive_ddp", hint="A parameter without a gradient on any rank ends with zeros. It should keep None, since momentum and weight decay move what has a gradient. "
-                         "Let the ranks tell each other first which gradients they have: a tensor of ones and zeros, summed by an all-reduce.")
-def average_gradients(net):
-    for parameter in net.parameters():
-        if parameter.requires_grad:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            dist.all_reduce(parameter.grad)
             parameter.grad /= dist.get_world_size()
 
 
