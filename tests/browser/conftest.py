@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,8 @@ def page(browser, screenshots, request):
     page.close()
 
 
-@pytest.fixture(scope="package")
-def lab(browser, tmp_path_factory):
+@contextmanager
+def served_course(tmp_path_factory):
     """The folder that is served, the address and the token. The course is copied, so that nothing done to it lasts."""
     course = tmp_path_factory.mktemp("course")
     for folder in ("lessons", "course_lib"):
@@ -54,6 +55,12 @@ def lab(browser, tmp_path_factory):
     shutil.copy(ROOT / "pyproject.toml", course)
     with lab_server(course, tmp_path_factory.mktemp("jupyter")) as (address, token):
         yield course / "lessons", address, token
+
+
+@pytest.fixture(scope="package")
+def lab(browser, tmp_path_factory):
+    with served_course(tmp_path_factory) as served:
+        yield served
 
 
 @pytest.fixture

@@ -3,9 +3,18 @@
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
 
+from .conftest import served_course
 from .lab import READY_S
+
+
+@pytest.fixture
+def lab(browser, tmp_path_factory):
+    """A server of its own: where others have worked, JupyterLab opens what they had open, and something has been passed."""
+    with served_course(tmp_path_factory) as served:
+        yield served
 
 
 def test_the_page_that_jupyterlab_opens_on(lab, page, screenshots):
