@@ -6,7 +6,7 @@ help:
 # BEGIN STAFF
 	@echo "make site    make the course's pages in dist/site, for reading without running (some minutes the first time)"
 	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
-	@echo "make test    set everything up, then run all tests (about 20 minutes)"
+	@echo "make test    set everything up, then run all tests (half an hour and more)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
 # END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
