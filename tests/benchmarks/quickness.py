@@ -1,4 +1,4 @@
-"""What a learner waits for, measured: `python tests/benchmarks/quickness.py`. Prints medians; asserts nothing.
+"""What a learner waits for, measured: `python tests/benchmarks/quickness.py [LESSON]`. Prints medians; asserts nothing.
 
 Imports are timed in fresh processes, `import course_lib` beside `import torch` in turn, so that both meet the same machine.
 Checks are timed on the reference solution in one process, at the scale of $COURSE_SCALE.
@@ -47,4 +47,4 @@ def checks(lesson):
 
 if __name__ == "__main__":
     imports()
-    checks("gan_math")
+    checks(sys.argv[1] if len(sys.argv) > 1 else "gan_math")
