@@ -399,6 +399,7 @@ class Deadline:
     neighbours' work along. What its own processes take from each other counts."""
 
     def __init__(self, box, seconds):
+        box._look()  # what it had of the processor before, starting up for instance, isn't had within these seconds
         self._box, self._seconds, self._start, self._then = box, seconds, time.monotonic(), box.times
         self._until = self._start + seconds
 
