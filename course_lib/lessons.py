@@ -51,7 +51,11 @@ class Lesson:
 class Node(dict):
     """A part of a notebook; its keys are attributes too."""
 
-    __getattr__ = dict.__getitem__
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None  # what `hasattr`, `copy` and nbformat look for
 
 
 def read_notebook(path):

@@ -57,6 +57,13 @@ def test_a_known_mistake_lends_its_hint_only_where_it_fails_in_the_same_way():
     assert verdict("def f(x): return 2 * x + (x.abs().sum() == 0)", known).hint != "you tripled"
 
 
+def test_what_is_nearly_a_known_mistake_is_one_unless_that_is_nearly_right():
+    near = lambda factor: lambda *_: [Mistake("known", 0, Draw(b"toy").normal(4) * factor)]
+    assert verdict("def f(x): return 3.00002 * x", near(3)).hint == "known"  # the same optimum, looked for in another way
+    assert verdict("def f(x): return 3.002 * x", near(3)).hint != "known"
+    assert verdict("def f(x): return 2.00003 * x", near(2.00002)).hint != "known"
+
+
 def test_a_fault_of_the_check_is_never_the_learners():
     def broken(student, reference, draw):
         raise KeyError("the check's own")

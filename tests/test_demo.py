@@ -108,6 +108,7 @@ def test_where_the_staffs_package_is_not_a_demo_runs_on_the_learners_own(monkeyp
     options = cli._parser().parse_args(["demo", "gan_math"])
     text = build.as_text(options.notebook("gan_math"))
     assert "F.logsigmoid(real_logits).mean()" not in text and "NotImplementedError" in text
+    assert demo.page(options.notebook("gan_math")).cells
     with pytest.raises(SystemExit):
         cli._parser().parse_args(["present", "gan_math"])
 

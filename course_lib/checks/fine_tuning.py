@@ -291,27 +291,32 @@ SIZES = (10, 400)
 
 
 def _made_up_table(draw, cheapest, seeds):
-    """(runs in a random order, questions about them). Of six strategies in each quadrant the differences from the best are so many standard
-    errors: 0, nearly 2, under 1, over 2, over 2√5, and far more than any luck. cheapest: which of these is the cheapest, by quadrant."""
-    names, runs, questions = ["probe", "upper", "all", "depth", "gradual", "scratch"], [], []
+    """(runs in a random order, questions about them). Of seven strategies in each quadrant the differences from the best are so many standard
+    errors: 0, nearly 2, under 1, over 2, over 2√7, far more than any luck, and over 1. cheapest: which of these is the cheapest, by quadrant."""
+    names, runs, questions = ["probe", "upper", "all", "depth", "gradual", "scratch", "norms"], [], []
     for (size, likeness), bargain in zip(((size, likeness) for size in SIZES for likeness in ("like", "unlike")), cheapest):
         luck = draw.normal(seeds, std=0.05)  # good and bad seeds, shared by all
-        apart = [0.0, draw.number(1.82, 1.97), draw.number(0.3, 0.8), draw.number(2.1, 2.3), draw.number(5.0, 7.0), draw.number(60.0, 80.0)]
-        costs = draw.permutation(6) + draw.uniform(6, low=0.1, high=0.9) + 1
+        apart = [0.0, draw.number(1.85, 1.97), draw.number(0.3, 0.8), draw.number(2.1, 2.3), draw.number(5.6, 7.0), draw.number(60.0, 80.0),
+                 draw.number(1.2, 1.6)]
+        costs = draw.permutation(7) + draw.uniform(7, low=0.1, high=0.9) + 1
         costs[bargain] = 0.5
         if bargain == 3:
-            costs[0] = 8.0
-        order = draw.permutation(6)
+            costs[0] = 9.0
+        order, patterns = draw.permutation(7), []
         for place, errors in enumerate(apart):
             pattern = draw.normal(seeds)
             pattern = (pattern - pattern.mean()) / pattern.std()
-            if place == 1:  # the best of all at the luckiest seed
-                pattern = pattern.roll((luck.argmax() - pattern.argmin()).item())
+            # At the luckiest seed the second is the best of all, and the others are at their worst.
+            pattern = pattern.roll((luck.argmax() - (pattern.argmin() if place == 1 else pattern.argmax())).item())
+            if place == 3 and size == SIZES[0]:  # a little worse than the second, and at every seed
+                pattern = patterns[1]
+            patterns.append(pattern)
             worse = 0.008 * (pattern + errors / seeds ** 0.5) * (place > 0)
             for seed in range(seeds):
+                slow = 20 * (seed == 3) * (1.0 if place == bargain else draw.number(0.0, 0.2))  # one slow run makes the cheapest dear, on the mean
                 runs.append({"strategy": names[order[place]], "per_class": size, "likeness": likeness, "seed": 7 * seed + 2,
                              "accuracy": round((0.8 + luck[seed] - worse[seed]).item(), 6),
-                             "seconds": round(1024 * (costs[place].item() + draw.number(0.0, 0.05) + 20 * (seed == 3) * draw.number(0.0, 1.0))) / 1024})
+                             "seconds": round(1024 * (costs[place].item() + draw.number(0.0, 0.05) + slow)) / 1024})
         near = {10: [50, 3, 10], 400: [80, 300, 150, 5000]}[size]
         exactly = sorted(run["seconds"] for run in runs[-seeds * len(apart):] if run["strategy"] == names[order[costs.argsort()[1]]])[seeds // 2]
         budgets = [100.0, exactly, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
@@ -322,7 +327,7 @@ def _made_up_table(draw, cheapest, seeds):
 @check(points=2)
 def chooser(student, reference, draw):
     """The cheapest strategy of those that can't be told from the best."""
-    tables = [_made_up_table(draw, cheapest, seeds) for cheapest, seeds in (((1, 2, 3, 4), 5), ((5, 0, 4, 3), 7), ((3, 1, 5, 2), 5))]
+    tables = [_made_up_table(draw, cheapest, seeds) for cheapest, seeds in (((1, 2, 3, 6), 5), ((5, 6, 4, 3), 7), ((3, 1, 5, 2), 5), ((0, 4, 6, 1), 7))]
     expect.agree_run(student, reference, advice, tables, what="`choose`, asked several times about made-up runs")
 
 
@@ -374,7 +379,7 @@ def weights_after_tuning(names, state, images, labels, classes, seed):
     return None if net is None else {"net": {name: value.float() for name, value in net.state_dict().items()}, "source changed": changed}
 
 
-TRAINING = {"accuracy": expect.at_least(smoke=0.66), "stem": expect.at_least(smoke=0.5)}
+TRAINING = {"accuracy": expect.at_least(smoke=0.7), "stem": expect.at_least(smoke=0.5)}
 
 
 @check(points=2, needs=["probing", "freezing"], bounds=TRAINING)
