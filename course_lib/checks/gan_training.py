@@ -2,14 +2,238 @@
 
 import torch
 
-from course_lib import expect
+from course_lib import expect, gan_images
 from course_lib.check import check
+from course_lib.data import load_images
+from course_lib.modules import agree_module, behaviour, filled, of_module
+from course_lib.verdict import Failed
 
 # --- 1: a DCGAN ---
+
+def features(names, numbers, images):
+    """What the learner's discriminator of width 2 hands to its last layer, with the check's weights."""
+    return filled(names.Discriminator(2), numbers).eval().features(images)[:, ::7]
+
+
+def initialised(names, seed):
+    """A net whose numbers were all 3, after the learner's `initialise`."""
+    nn = torch.nn
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(4, 16, 4), nn.BatchNorm2d(16), nn.LeakyReLU(0.2)), nn.ConvTranspose2d(16, 4, 4, bias=False),
+                        nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(256))))
+    with torch.no_grad():
+        for value in (*net.parameters(), *net.buffers()):
+            value.fill_(3)
+    torch.manual_seed(seed)
+    given_back = names.initialise(net)
+    return {"given back": "the net" if given_back is net else type(given_back).__name__} | {
+        name: value.detach().flatten() for name, value in net.state_dict().items()}
+
+
+def _drawn_from_normal(values, mean, std, what, slack):
+    """`values` look like draws from N(mean, std): their mean, their spread and their tails. slack: of the spread, relative."""
+    values = expect.tensor(values, what).double() - mean
+    expect.true(values.mean().abs() < 5 * std / len(values) ** 0.5, f"{what} should have the mean {mean}; theirs is {values.mean() + mean:.3g}.")
+    expect.true(abs(values.std() / std - 1) < slack, f"{what} should have the standard deviation {std}; theirs is {values.std():.3g}.")
+    beyond = (values.abs() > 2 * std).double().mean()  # of a normal distribution 4.6 % lie beyond two standard deviations
+    expect.true(0.005 < beyond < 0.12, f"{what} have the right spread, but they aren't normal: {100 * beyond:.0f} % lie beyond two standard deviations.")
+
+
+@check(points=2)
+def dcgan(student, reference, draw):
+    """A DCGAN for 28×28 images: its generator, its discriminator, and how their weights begin."""
+    numbers, images = draw.normal(4999), draw.uniform(3, 1, 28, 28, low=-1.0, high=1.0)
+    agree_module(student, reference, "`Generator(5, 2)`", of_module, "Generator", [5, 2], numbers, draw.normal(3, 5))
+    agree_module(student, reference, "`Discriminator(2)`", of_module, "Discriminator", [2], numbers, images)
+    expect.agree_run(student, reference, features, numbers, images, using=[filled], what="`Discriminator.features`", rtol=1e-8, atol=1e-9)
+    answer = student.run(initialised, draw.seed())
+    weights = dict(answer) if isinstance(answer, dict) else {}
+    expect.true(weights.pop("given back", None) == "the net", "`initialise` should give back the net that it was given.")
+    for name, slack in (("0.0.weight", 0.12), ("1.weight", 0.12), ("2.1.0.weight", 0.12)):
+        _drawn_from_normal(weights.pop(name), 0, 0.02, "The weights of a convolution" if name != "2.1.0.weight" else "The weights of a linear layer", slack)
+    batch_norm = torch.cat([expect.tensor(weights.pop(name), "A weight of batch norm").double() for name in ("0.1.weight", "2.1.1.weight")])
+    _drawn_from_normal(batch_norm, 1, 0.02, "The weights of batch norm", 0.25)
+    for name, value in weights.items():
+        value = expect.tensor(value, "What `initialise` leaves").double()
+        is_bias = name.endswith("bias")
+        expect.close(value, torch.full((len(value),), 0.0 if is_bias else 3.0),
+                     "A bias" if is_bias else "A running statistic of batch norm, which isn't a weight and should be left as it was")
+
+
+def small_players(numbers):
+    """A generator 2 → 3 and a discriminator 3 → 1 with batch norm, which shows what went through together, in float64 with the check's weights."""
+    nn = torch.nn
+    net = lambda inputs, outputs: nn.Sequential(nn.Linear(inputs, 6), nn.BatchNorm1d(6), nn.LeakyReLU(0.2), nn.Linear(6, outputs))
+    return filled(net(3, 1), numbers), filled(net(2, 3), numbers.flip(0))
+
+
+def two_rounds(names, numbers, real, z, penalised):
+    """Losses and both players after a first and a second round, under an objective in which everything depends on everything."""
+    D, G = small_players(numbers)
+    opt_D, opt_G = torch.optim.SGD(D.parameters(), 0.1, momentum=0.5), torch.optim.SGD(G.parameters(), 0.2, momentum=0.5)
+    loss = torch.nn.functional.softplus
+    objective = lambda a, b: (loss(b.mean() - a).mean() + 0.3 * b.square().mean(), loss(a.mean() - b).mean() + 0.2 * b.mean())
+    penalty = (lambda D, real, fake: 0.5 * D(real).square().mean() + 0.7 * D((real[:4] + fake[:4]) / 2).mean()) if penalised else None
+    now = lambda net: torch.cat([value.detach().flatten() for value in net.parameters()])
+    seen = {}
+    for number in range(2):
+        play = (D, G, opt_D, opt_G, real[number], z[number], objective)
+        losses = names.play_round(*play, penalty) if penalised else names.play_round(*play)
+        seen |= {f"the losses of round {number + 1}": [float(one) for one in losses], f"D after round {number + 1}": now(D), f"G after round {number + 1}": now(G)}
+    return seen
+
+
+def a_round_between_functions(names, numbers, real, z):
+    """Both players after a round in which the round sees functions of one argument, and nets that are free to learn afterwards."""
+    D, G = small_players(numbers)
+    opt_D, opt_G = torch.optim.SGD(D.parameters(), 0.1), torch.optim.SGD(G.parameters(), 0.2)
+    names.play_round(lambda x: D(x * 2), lambda z: G(z - 1), opt_D, opt_G, real, z, lambda a, b: (b.mean() - a.mean(), -b.mean()))
+    between = torch.cat([value.detach().flatten() for value in (*D.parameters(), *G.parameters())])
+    opt_D.zero_grad(), opt_G.zero_grad()
+    D(G(z)).mean().backward()
+    opt_D.step(), opt_G.step()
+    return {"the players after the round": between, "the players after a step of their own":
+            torch.cat([value.detach().flatten() for value in (*D.parameters(), *G.parameters())])}
+
+
+def trained_generator(names, images, width, steps, seed):
+    """The learner's generator after training by the learner's rounds: its parameters and its buffers, in the order in which they were made."""
+    from course_lib import gan_images
+    G = names.made("dcgan_G")
+    if G is None:
+        torch.manual_seed(seed)
+        D, G = names.initialise(names.Discriminator(width)), names.initialise(names.Generator(gan_images.NOISE, width))
+        G = gan_images.train(names.play_round, names.non_saturating, D, G, images.float() / 127.5 - 1, steps, progress=names.progress)
+    return {"parameters": [value.detach().cpu() for value in G.parameters()], "buffers": [value.detach().cpu() for value in G.buffers()]}
+
+
+def painted(names, width, weights, z):
+    """The images (n, 1, 28, 28) that a generator with these weights makes of z."""
+    G = names.Generator(z.shape[1], width).eval()
+    with torch.no_grad():
+        for kind, values in (("parameters", G.parameters()), ("buffers", G.buffers())):
+            for value, weight in zip(values, weights[kind], strict=True):
+                value.copy_(weight)
+        return G(z)
+
+
+def width_and_steps(scale):
+    """How wide and how long `training` trains at this scale."""
+    return scale.pick(smoke=(8, 150), cpu=(8, 400), gpu=(64, 5_000))
+
+
+TRAINING = {"distance": expect.at_most(smoke=1e9), "kinds": expect.at_least(smoke=0)}
+TRAIN_AGAIN = "The round is right: train again from the cell above, as it stands, for the full number of rounds."
+
+
+@check(points=2, needs=["dcgan"], bounds=TRAINING)
+def training(student, reference, draw):
+    """One round, exactly, for any objective; then digits, trained for real."""
+    ends = torch.tensor([-1e4, -700.0, -3.0, 0.0, 2.0, 700.0, 1e4], dtype=torch.float64)
+    expect.agree(student, reference, "non_saturating", draw.normal(5, std=2), draw.normal(7, std=2))
+    expect.agree(student, reference, "non_saturating", ends, ends.flip(0))
+    numbers = draw.normal(499)
+    for penalised in (False, True):
+        expect.agree_run(student, reference, two_rounds, numbers, draw.normal(2, 5, 3), draw.normal(2, 7, 2), penalised, using=[filled, small_players],
+                         what="`play_round`" + (" with a penalty" if penalised else ""))
+    expect.agree_run(student, reference, a_round_between_functions, numbers, draw.normal(5, 3), draw.normal(5, 2), using=[filled, small_players],
+                     what="`play_round` between functions that aren't modules")
+
+    bytes_of = lambda split: (load_images("digits", split).images * 255).to(torch.uint8)
+    turned = (lambda images: images) if not draw.secret else _turn(draw.integers(0, 2, 3).tolist())
+    width, steps = width_and_steps(draw.scale)
+    weights = student.train(trained_generator, turned(bytes_of("train")), width, steps, draw.seed())
+    if not isinstance(weights, dict) or not all(isinstance(weights.get(kind), list) for kind in ("parameters", "buffers")):
+        raise Failed("The trained generator isn't a net with parameters.")
+    for number, weight in enumerate((*weights["parameters"], *weights["buffers"])):
+        expect.tensor(weight, f"Number {number + 1} of the trained generator's weights")
+    # In grading the solution's own generator paints with these weights: pictures that come back could be real ones.
+    drawn = (reference if draw.secret else student).run(painted, width, weights, draw.normal(1000, gan_images.NOISE).float())
+    drawn = expect.tensor(drawn, "What the trained generator paints", (1000, 1, 28, 28))
+    scores = gan_images.scores(turned(drawn), 2 * load_images("digits", "test").images - 1)
+    expect.measured(**scores)
+    expect.within("distance", scores["distance"], TRAINING["distance"], draw.scale, f"Your digits are too far from real ones. {TRAIN_AGAIN}")
+    expect.within("kinds", scores["kinds"], TRAINING["kinds"], draw.scale, f"Some of the ten digits are (nearly) missing from what your generator draws. {TRAIN_AGAIN}")
+
+
+def _turn(how):
+    """A change of images (n, 1, s, s) that undoes itself: mirrored, upside down, black and white exchanged, each or not.
+
+    Black and white are exchanged in bytes as in numbers from −1 to 1."""
+    mirrored, upside_down, negative = how
+
+    def turned(images):
+        images = images.flip(-1) if mirrored else images
+        images = images.flip(-2) if upside_down else images
+        return (255 - images if images.dtype == torch.uint8 else -images) if negative else images
+
+    return turned
+
 
 # --- 3: when to stop ---
 
 # --- 4: labels ---
+
+def _flipped_value(d, p, q, flipped):
+    """What D earns at a point when labels are flipped with this probability."""
+    good, bad = torch.log(d), torch.log(1 - d)
+    return p * ((1 - flipped) * good + flipped * bad) + q * ((1 - flipped) * bad + flipped * good)
+
+
+@check(points=2)
+def smoothing(student, reference, draw):
+    """Smoothed and flipped labels: D's loss, its optimum, and what flipping costs in noise."""
+    real, fake = draw.number(0.7, 0.95), draw.number(0.02, 0.3)
+    for targets in ((real, 0.0), (real, fake), (1.0, 0.0)):
+        logits = draw.normal(5, std=3), draw.normal(8, std=3)
+        expect.agree(student, reference, "smoothed_loss", *logits, *targets)
+        for wrt in (0, 1):
+            expect.agree_grad(student, reference, "smoothed_loss", *logits, *targets, wrt=wrt)
+    far = torch.tensor([-1e4, -700.0, 40.0, 700.0, 1e4], dtype=torch.float64)
+    expect.agree(student, reference, "smoothed_loss", far, far.flip(0), real, fake)
+    p, q, flipped = draw.uniform(7), draw.uniform(7), draw.number(0.05, 0.4)
+    p[0] = q[1] = p[2] = q[2] = 0.0
+    expect.agree(student, reference, "flipped_optimum", p, q, flipped)
+    # The same by brute force: no other D earns more, whatever formula it came from.
+    best = expect.tensor(student.flipped_optimum(p[3:], q[3:], flipped), "`flipped_optimum`", (4,))
+    for nearby in (best - 1e-3, best + 1e-3):
+        expect.true((_flipped_value(nearby, p[3:], q[3:], flipped) < _flipped_value(best, p[3:], q[3:], flipped)).all(),
+                    "Another D scores higher than yours at some point x. Set the derivative of the pointwise value to 0.")
+    expect.agree(student, reference, "flip_noise", draw.normal(6, std=2), draw.normal(9, std=2), flipped)
+    expect.agree(student, reference, "flip_noise", draw.normal(4), draw.normal(2), draw.number(0.6, 0.9))
+
+
+def of_conditional(names, name, args, numbers, inputs, labels):
+    """The behaviour of a net of inputs and classes, for these classes."""
+    class Given(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = getattr(names, name)(*args)
+
+        def forward(self, inputs):
+            return self.net(inputs, labels)
+
+    return behaviour(Given(), numbers, inputs)
+
+
+def before_training(names, seed, image):
+    """What a new conditional discriminator says of one image as each of three classes."""
+    torch.manual_seed(seed)
+    D = names.ClassDiscriminator(2, 3).double().eval()
+    with torch.no_grad():
+        return D(image.expand(3, 1, 28, 28), torch.arange(3))
+
+
+@check(points=2, needs=["dcgan"])
+def conditional(student, reference, draw):
+    """A class for the generator, and a discriminator that is told the class, by projection."""
+    numbers, labels = draw.normal(9973), torch.tensor([2, 0, 2, 1])
+    agree_module(student, reference, "`ClassGenerator(5, 2, 3)`", of_conditional, "ClassGenerator", [5, 2, 3], numbers, draw.normal(4, 5), labels)
+    images = draw.uniform(4, 1, 28, 28, low=-1.0, high=1.0)
+    agree_module(student, reference, "`ClassDiscriminator(2, 3)`", of_conditional, "ClassDiscriminator", [2, 3], numbers, images, labels)
+    logits = expect.tensor(student.run(before_training, draw.seed(), images[:1]), "What a new `ClassDiscriminator` gives", (3, 1))
+    expect.close(logits - logits[:1], torch.zeros(3, 1), "What the class changes before anything is learned", hint="A new `ClassDiscriminator` already "
+                 "takes the same image for more real as one class than as another. Begin with embeddings of zeros, so that the class has to be learned.")
+
 
 # --- 5: other objectives ---
 

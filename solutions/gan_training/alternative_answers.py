@@ -10,11 +10,162 @@ from torch import nn
 
 # --- 1: a DCGAN ---
 
+@right("dcgan")
+class Generator(nn.Module):
+    """Layers by name, functions in between."""
+
+    def __init__(self, noise, width):
+        super().__init__()
+        self.project = nn.Linear(noise, 2 * width * 7 * 7, bias=False)
+        self.norm1 = nn.BatchNorm2d(2 * width)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, kernel_size=4, stride=2, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.up2 = nn.ConvTranspose2d(width, 1, kernel_size=4, stride=2, padding=1)
+
+    def forward(self, z):
+        x = self.project(z).view(len(z), -1, 7, 7)
+        x = F.relu(self.norm1(x))
+        x = F.relu(self.norm2(self.up1(x)))
+        return torch.tanh(self.up2(x))
+
+
+@right("dcgan")
+class Discriminator(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first = nn.Conv2d(1, width, 4, stride=2, padding=1)
+        self.second = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * width)
+        self.last = nn.Linear(2 * width * 49, 1)
+
+    def features(self, x):
+        x = F.leaky_relu(self.first(x), 0.2)
+        x = self.norm(self.second(x))
+        return torch.maximum(x, 0.2 * x).flatten(1)
+
+    def forward(self, x):
+        return self.last(self.features(x))
+
+
+@right("dcgan")
+def initialise(net):
+    def begin(module):
+        kind = type(module).__name__
+        if kind.startswith("Conv") or kind == "Linear":
+            module.weight.data.normal_(0.0, 0.02)
+        elif kind.startswith("BatchNorm"):
+            module.weight.data.normal_(1.0, 0.02)
+        else:
+            return
+        if module.bias is not None:
+            module.bias.data.zero_()
+    return net.apply(begin)
+
+
+@right("dcgan")
+@torch.no_grad()
+def initialise(net):
+    for name, value in net.named_parameters():
+        if name.endswith("bias"):
+            value.copy_(torch.zeros_like(value))
+        else:
+            value.copy_(0.02 * torch.randn(value.shape) + (1 if value.ndim == 1 else 0))
+    return net
+
+
+@right("training")
+def non_saturating(on_real, on_fake):
+    one, zero = torch.ones_like, torch.zeros_like
+    bce = F.binary_cross_entropy_with_logits
+    return bce(on_real, one(on_real)) + bce(on_fake, zero(on_fake)), bce(on_fake, one(on_fake))
+
+
+@right("training", trains="fakes made again for G's step")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    # The fakes made twice, by the same noise, rather than kept with their graph.
+    opt_D.zero_grad()
+    with torch.no_grad():
+        fake = G(z)
+    loss_D = objective(D(real), D(fake))[0]
+    if penalty:
+        loss_D = loss_D + penalty(D, real, fake)
+    loss_D.backward()
+    opt_D.step()
+    opt_G.zero_grad(set_to_none=False)
+    loss_G = objective(D(real).detach(), D(G(z)))[1]
+    loss_G.backward()
+    opt_G.step()
+    return float(loss_D), float(loss_G)
+
 
 # --- 3: when to stop ---
 
 
 # --- 4: labels ---
+
+@right("smoothing")
+def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
+    bce = F.binary_cross_entropy_with_logits
+    return (bce(real_logits, torch.full_like(real_logits, real_target))
+            + bce(fake_logits, torch.full_like(fake_logits, fake_target)))
+
+
+@right("smoothing")
+def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
+    earned = lambda a, t: t * F.logsigmoid(a) + (1 - t) * F.logsigmoid(-a)
+    return -earned(real_logits, real_target).mean() - earned(fake_logits, fake_target).mean()
+
+
+@right("smoothing")
+def flipped_optimum(p, q, e):
+    best = e + (1 - 2 * e) * p / (p + q)
+    return torch.nan_to_num(best, nan=0.5)
+
+
+@right("smoothing")
+def flip_noise(real_logits, fake_logits, flipped):
+    weights = torch.cat([real_logits / len(real_logits), fake_logits / len(fake_logits)])
+    return torch.linalg.vector_norm(weights) * math.sqrt(flipped * (1 - flipped))
+
+
+@right("conditional")
+class ClassGenerator(nn.Module):
+    """A table of numbers in the place of the embedding, and a net of its own."""
+
+    def __init__(self, noise, width, classes):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(classes, noise))
+        self.net = Generator(noise + noise, width)
+
+    def forward(self, z, labels):
+        return self.net(torch.hstack([z, self.table[labels]]))
+
+
+@right("conditional")
+class ClassDiscriminator(nn.Module):
+    """Not derived, and the inner product by bmm."""
+
+    def __init__(self, width, classes):
+        super().__init__()
+        self.inner = Discriminator(width)
+        self.rows = nn.Embedding(classes, 2 * width * 49, _weight=torch.zeros(classes, 2 * width * 49))
+
+    def forward(self, x, labels):
+        phi = self.inner.features(x)
+        return self.inner.judge(phi) + torch.bmm(self.rows(labels)[:, None], phi[:, :, None])[:, 0]
+
+
+@right("conditional")
+class ClassDiscriminator(Discriminator):
+    """A weight for each class beside the one that all share."""
+
+    def __init__(self, width, classes):
+        super().__init__(width)
+        self.own = nn.Parameter(torch.zeros(classes, 98 * width))
+
+    def forward(self, x, labels):
+        phi = self.features(x)
+        return ((self.judge.weight + self.own[labels]) * phi).sum(1, keepdim=True) + self.judge.bias
 
 
 # --- 5: other objectives ---
