@@ -157,18 +157,97 @@ class ClassDiscriminator(nn.Module):
 
 @right("conditional")
 class ClassDiscriminator(Discriminator):
-    """A weight for each class beside the one that all share."""
+    """A weight for each class on top of the one that all share."""
 
     def __init__(self, width, classes):
         super().__init__(width)
-        self.own = nn.Parameter(torch.zeros(classes, 98 * width))
+        self.own = nn.Embedding(classes, 98 * width)
+        self.own.weight.data.zero_()
 
     def forward(self, x, labels):
         phi = self.features(x)
-        return ((self.judge.weight + self.own[labels]) * phi).sum(1, keepdim=True) + self.judge.bias
+        return ((self.judge.weight + self.own(labels)) * phi).sum(1, keepdim=True) + self.judge.bias
 
 
 # --- 5: other objectives ---
 
 
+@right("objectives")
+def least_squares(real_logits, fake_logits):
+    ones, zeros = torch.ones_like(real_logits), torch.zeros_like(fake_logits)
+    loss_D = 0.5 * (F.mse_loss(real_logits, ones) + F.mse_loss(fake_logits, zeros))
+    return loss_D, 0.5 * F.mse_loss(fake_logits, torch.ones_like(fake_logits))
+
+
+@right("objectives")
+def wasserstein(real_logits, fake_logits):
+    return -(real_logits.mean() - fake_logits.mean()), fake_logits.mean().neg()
+
+
+@right("objectives")
+def relativistic(real_logits, fake_logits):
+    return -F.logsigmoid(real_logits - fake_logits).mean(), F.binary_cross_entropy_with_logits(fake_logits - real_logits, torch.ones_like(real_logits))
+
+
+@right("objectives")
+def clip_(net, c):
+    for parameter in net.parameters():
+        parameter.data = parameter.data.clamp(min=-c).clamp(max=c)
+
+
+@right("penalties")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    mixed = torch.stack([torch.lerp(f, r, s) for r, f, s in zip(real, fake, share)]).requires_grad_()
+    logits = D(mixed)
+    slope, = torch.autograd.grad(logits, mixed, grad_outputs=torch.ones_like(logits), create_graph=True, retain_graph=True)
+    lengths = torch.stack([one.square().sum().sqrt() for one in slope])
+    return (lengths - target).pow(2).mean()
+
+
+@right("penalties")
+def r1(D, x):
+    x = x.clone().requires_grad_()
+    slope, = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+    return 0.5 * slope.pow(2).sum() / len(x)
+
+
+@right("spectral_norm")
+def spectral_norm(weight, u, iterations=1):
+    rows = weight.reshape(weight.shape[0], -1)
+    fixed = rows.detach()
+    for _ in range(iterations):
+        v = fixed.t().mv(u)
+        v = v / v.norm()
+        u = fixed.mv(v)
+        u = u / u.norm()
+    return weight / torch.dot(u, rows.mv(v)), u
+
+
+@right("spectral_norm")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("direction", u.detach().clone())
+
+    def forward(self, weight):
+        result = spectral_norm(weight, self.direction)
+        if self.training:
+            self.direction = result[1]
+        return result[0]
+
+
 # --- 6: mode collapse ---
+
+
+@right("packing")
+def pack(x, m):
+    if len(x) % m != 0:
+        raise ValueError("packs would be incomplete")
+    return torch.cat([x[start::m] for start in range(m)], dim=1)
+
+
+@right("packing")
+def packed_distance(p, q, m):
+    import itertools
+    product = lambda distribution, modes: math.prod(distribution[mode].item() for mode in modes)
+    return sum(abs(product(p, modes) - product(q, modes)) for modes in itertools.product(range(len(p)), repeat=m)) / 2

@@ -39,17 +39,20 @@ class Generator(nn.Module):
     Linear to 2·width channels of 7×7, then two transposed convolutions, to width channels of 14×14 and to the image.
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, noise, width):
         super().__init__()
+        ### BEGIN SOLUTION
         self.paint = nn.Sequential(
-            nn.Linear(noise, 2 * width * 49, bias=False), nn.Unflatten(1, (2 * width, 7, 7)), nn.BatchNorm2d(2 * width), nn.ReLU(),
+            nn.Linear(noise, 2 * width * 49, bias=False), nn.Unflatten(1, (2 * width, 7, 7)),
+            nn.BatchNorm2d(2 * width), nn.ReLU(),
             nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
             nn.ConvTranspose2d(width, 1, 4, 2, 1), nn.Tanh())
+        ### END SOLUTION
 
     def forward(self, z):
+        ### BEGIN SOLUTION
         return self.paint(z)
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 class Discriminator(nn.Module):
@@ -58,21 +61,26 @@ class Discriminator(nn.Module):
     Two strided convolutions, to width channels of 14×14 and 2·width of 7×7, then a linear layer.
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, width):
         super().__init__()
+        ### BEGIN SOLUTION
         self.look = nn.Sequential(
             nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2), nn.Flatten())
+            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2),
+            nn.Flatten())
         self.judge = nn.Linear(2 * width * 49, 1)
+        ### END SOLUTION
 
     def features(self, x):
-        """What the linear layer sees, (n, 98·width)."""
+        """What the linear layer is given, (n, 98·width)."""
+        ### BEGIN SOLUTION
         return self.look(x)
+        ### END SOLUTION
 
     def forward(self, x):
+        ### BEGIN SOLUTION
         return self.judge(self.features(x))
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 def initialise(net):
@@ -176,30 +184,34 @@ check("smoothing")
 class ClassGenerator(nn.Module):
     """Noise (n, noise) and classes (n,) → images (n, 1, 28, 28): an embedding of the class beside the noise, then a Generator."""
 
-    ### BEGIN SOLUTION
     def __init__(self, noise, width, classes):
         super().__init__()
+        ### BEGIN SOLUTION
         self.embed = nn.Embedding(classes, noise)
         self.paint = Generator(2 * noise, width)
+        ### END SOLUTION
 
     def forward(self, z, labels):
+        ### BEGIN SOLUTION
         return self.paint(torch.cat([z, self.embed(labels)], dim=1))
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 class ClassDiscriminator(Discriminator):
     """Images (n, 1, 28, 28) and classes (n,) → logits (n, 1), by projection."""
 
-    ### BEGIN SOLUTION
     def __init__(self, width, classes):
         super().__init__(width)
+        ### BEGIN SOLUTION
         self.embed = nn.Embedding(classes, 98 * width)
         nn.init.zeros_(self.embed.weight)
+        ### END SOLUTION
 
     def forward(self, x, labels):
+        ### BEGIN SOLUTION
         seen = self.features(x)
         return self.judge(seen) + (self.embed(labels) * seen).sum(dim=1, keepdim=True)
-    ### END SOLUTION
+        ### END SOLUTION
 
 # %% check="conditional"
 check("conditional")
