@@ -237,4 +237,156 @@ def conditional(student, reference, draw):
 
 # --- 5: other objectives ---
 
+def losses_and_gradients(names, name, real, fake):
+    """Both losses of an objective, and the gradients that D gets of the first and G of the second."""
+    real, fake = real.clone().requires_grad_(), fake.clone().requires_grad_()
+    losses = getattr(names, name)(real * 1, fake * 1)
+    if not isinstance(losses, (tuple, list)) or len(losses) != 2:
+        return {"losses": 1}
+    gradient = lambda loss, wrt: torch.autograd.grad(loss, wrt, retain_graph=True, allow_unused=True)[0] if loss.requires_grad else None
+    given = lambda loss, wrt: torch.zeros_like(wrt) if (found := gradient(loss, wrt)) is None else found
+    return {"losses": 2, "the loss of D": losses[0], "the loss of G": losses[1],
+            "the gradient of D's loss at the real logits": given(losses[0], real),
+            "the gradient of D's loss at the fake logits": given(losses[0], fake),
+            "the gradient of G's loss at the fake logits": given(losses[1], fake)}
+
+
+def clipped(names, numbers, c):
+    """A net's state after the learner's clip_, and after a step of an optimiser that was made before it."""
+    nn = torch.nn
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2), nn.Linear(4, 1)).double()
+    place = 0
+    with torch.no_grad():
+        for value in (*net.parameters(), net[1].running_mean, net[1].running_var):
+            value.copy_(numbers[place:place + value.numel()].reshape(value.shape))
+            place += value.numel()
+        net[1].running_var.abs_()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    net.eval()(numbers[:6].reshape(2, 3)).sum().backward()
+    names.clip_(net, c)
+    then = {name: value.detach().clone() for name, value in net.state_dict().items() if value.is_floating_point()}
+    optimizer.step()
+    return {"after clip_": then, "after a step of the optimiser": dict(net.named_parameters())}
+
+
+@check(points=2)
+def objectives(student, reference, draw):
+    """Least squares, Wasserstein with clipping, and the relativistic pairing: both players' losses, and their gradients."""
+    far = torch.tensor([[-1e4], [30.0], [1e4], [-30.0]], dtype=torch.float64)
+    for name in ("least_squares", "wasserstein", "relativistic"):
+        for real, fake in ((draw.normal(5, 1, mean=0.7), draw.normal(5, 1, mean=-0.5)), (far, far.flip(0))):
+            answer = student.run(losses_and_gradients, name, real, fake)
+            expect.true(isinstance(answer, dict) and answer.get("losses") == 2,
+                        f"`{name}` should give back two numbers, the loss of D and the loss of G.")
+            expect.same(answer, reference.run(losses_and_gradients, name, real, fake), f"`{name}`")
+    expect.agree_run(student, reference, clipped, draw.normal(37, std=0.5).abs() * (1 - 2 * draw.integers(0, 2, 37)), draw.number(0.1, 0.3), what="`clip_`")
+
+
+def critic(numbers, inputs):
+    """Points or images of `inputs` numbers → logits (n, 1): a smooth net with the given weights, in float64."""
+    nn = torch.nn
+    net, place = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 4), nn.Tanh(), nn.Linear(4, 1)).double(), 0
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(numbers[place:place + parameter.numel()].reshape(parameter.shape))
+            place += parameter.numel()
+    return net
+
+
+def penalised(names, numbers, name, *args):
+    """The value of a penalty at a critic with these weights, and its gradients at each of them."""
+    D = critic(numbers, args[0][0].numel())
+    value = getattr(names, name)(D, *args)
+    if not isinstance(value, torch.Tensor):
+        return {"value": value}
+    gradients = (torch.autograd.grad(value, list(D.parameters()), allow_unused=True) if value.requires_grad and value.numel() == 1
+                 else [None] * 4)
+    return {"value": value, "gradients": [torch.zeros_like(parameter) if gradient is None else gradient
+                                          for parameter, gradient in zip(D.parameters(), gradients)]}
+
+
+@check(points=3)
+def penalties(student, reference, draw):
+    """The gradient penalty and R1: their values, and what they teach D."""
+    shapes = ((5, 2), (3, 2, 3, 3))
+    for shape in shapes:
+        numbers, real, fake = draw.normal(150), draw.normal(*shape), draw.normal(*shape, mean=1.0)
+        _agree_penalty(student, reference, "gradient_penalty", numbers, real, fake, draw.uniform(len(real)))
+        _agree_penalty(student, reference, "gradient_penalty", numbers, real, fake, draw.uniform(len(real)), 0.0)
+    for shape in shapes:
+        _agree_penalty(student, reference, "r1", draw.normal(150), draw.normal(*shape))
+
+
+def _agree_penalty(student, reference, name, numbers, *args):
+    got, want = (side.run(penalised, numbers, name, *args, using=[critic]) for side in (student, reference))
+    value = got.get("value") if isinstance(got, dict) else None
+    expect.same(value, want["value"], f"`{name}`")
+    expect.same(got.get("gradients"), want["gradients"], f"The gradient of `{name}` at D's parameters")
+
+
+def normed(names, weight, u, iterations, direction):
+    """The learner's spectral norm: the weight, the new u, and the gradient of a weighted sum of the result."""
+    weight = weight.clone().requires_grad_()
+    result, new = names.spectral_norm(weight, u, *iterations)
+    weighted = (result * direction).sum()
+    gradient = torch.autograd.grad(weighted, weight, allow_unused=True)[0] if weighted.requires_grad else None
+    return {"the weight": result, "u": new, "the gradient at the weight": torch.zeros_like(weight) if gradient is None else gradient}
+
+
+def parametrised(names, weight, u, x):
+    """What a layer with the learner's SpectralNorm does, call by call: in train mode, in eval mode, and from a saved state."""
+    from torch.nn.utils import parametrize
+
+    def layer(u):
+        made = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False).double()
+        with torch.no_grad():
+            made.weight.copy_(weight)
+        parametrize.register_parametrization(made, "weight", names.SpectralNorm(u.clone()))
+        return made
+
+    first = layer(u)
+    found = {"parameters": len(list(first.parameters()))}
+    found["in train mode, call by call"] = [first(x) for _ in range(3)]
+    found["in eval mode, call by call"] = [first.eval()(x) for _ in range(3)]
+    second = layer(torch.ones_like(u) / len(u) ** 0.5)
+    second.load_state_dict(first.state_dict(), strict=False)
+    found["in eval mode, from a saved state"] = second.eval()(x)
+    return found
+
+
+@check(points=2)
+def spectral_norm(student, reference, draw):
+    """A weight divided by its largest singular value, by power iteration; and as a parametrisation that remembers."""
+    unit = lambda values: values / values.norm()
+    for shape, iterations in (((4, 6), ()), ((5, 3), (3,)), ((3, 2, 2, 3), (2,))):
+        expect.agree_run(student, reference, normed, draw.normal(*shape), unit(draw.normal(shape[0])), list(iterations), draw.normal(*shape),
+                         what="`spectral_norm`", rtol=1e-8)
+    # whatever the formula: of what comes out, the largest singular value is 1
+    result = student.spectral_norm(torch.diag(torch.tensor([3.0, 2, 1]).double()) @ draw.normal(3, 3), unit(draw.uniform(3)), 2000)
+    expect.true(isinstance(result, (tuple, list)) and len(result) == 2, "`spectral_norm` should give back two things: the weight, and u.")
+    expect.close(torch.linalg.matrix_norm(expect.tensor(result[0], "The weight", (3, 3)).double(), 2), 1.0,
+                 "After 2,000 iterations, the largest singular value of what `spectral_norm` gives back", rtol=1e-4)
+    expect.agree_run(student, reference, parametrised, draw.normal(4, 3), unit(draw.normal(4)), draw.normal(2, 3),
+                     what="A layer with your `SpectralNorm`", rtol=1e-8)
+
 # --- 6: mode collapse ---
+
+def refused(names, x, m):
+    """What becomes of a batch that can't be packed."""
+    try:
+        return f"packs of the shape {tuple(names.pack(x, m).shape)}"
+    except ValueError:
+        return "a ValueError"
+
+
+@check(points=1)
+def packing(student, reference, draw):
+    """Packs of m samples, and how far apart packing puts two distributions."""
+    for shape, m in (((6, 2), 3), ((4, 2, 3, 3), 2), ((3, 2), 1)):
+        expect.agree(student, reference, "pack", draw.normal(*shape), m)
+    expect.agree_run(student, reference, refused, draw.normal(5, 2), 2, what="What `pack` does with 5 samples and m = 2")
+    p, q = draw.uniform(4, low=0.1), draw.uniform(4, low=0.1)
+    for m in (1, 2, 4):
+        expect.agree(student, reference, "packed_distance", p / p.sum(), q / q.sum(), m)
+    half = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
+    expect.close(student.packed_distance(torch.full_like(half, 0.25), half, 5), 1 - 0.5**5, "The distance of packs of 5 when half of the modes is lost")

@@ -572,4 +572,391 @@ class ClassDiscriminator(Discriminator):
 # --- 5: other objectives ---
 
 
+def _halves(real_logits, fake_logits, target=1.0):
+    return ((real_logits - 1) ** 2).mean() / 2 + (fake_logits**2).mean() / 2, ((fake_logits - target) ** 2).mean() / 2
+
+
+@wrong("objectives", hint="The ½ in front of each square is missing in `least_squares`.")
+def least_squares(real_logits, fake_logits):
+    return ((real_logits - 1) ** 2).mean() + (fake_logits**2).mean(), ((fake_logits - 1) ** 2).mean()
+
+
+@wrong("objectives", hint="The ½ stands in front of each square of `least_squares`, that of the generator too.")
+def least_squares(real_logits, fake_logits):
+    return _halves(real_logits, fake_logits)[0], ((fake_logits - 1) ** 2).mean()
+
+
+@wrong("objectives", hint="Least squares needs no sigmoid: D's output itself is drawn to 1 and to 0. A sigmoid would bring back the flat ends that this loss is there to avoid.")
+def least_squares(real_logits, fake_logits):
+    return _halves(torch.sigmoid(real_logits), torch.sigmoid(fake_logits))
+
+
+@wrong("objectives", hint="In `least_squares` the generator draws the outputs at its fakes to 0, where D wants them too. Its target is 1.")
+def least_squares(real_logits, fake_logits):
+    return _halves(real_logits, fake_logits, target=0.0)
+
+
+@wrong("objectives", hint="`least_squares` has the targets the wrong way round: 1 is for real, 0 for fake.")
+def least_squares(real_logits, fake_logits):
+    return (real_logits**2).mean() / 2 + ((fake_logits - 1) ** 2).mean() / 2, (fake_logits**2).mean() / 2
+
+
+@wrong("objectives", hint="The Wasserstein critic maximises E D(real) − E D(fake). A loss is minimised, so it is the negative of that; yours has the sign of the value.")
+def wasserstein(real_logits, fake_logits):
+    return real_logits.mean() - fake_logits.mean(), -fake_logits.mean()
+
+
+@wrong("objectives", hint="The sign of the Wasserstein generator's loss: it wants a high output at its fakes, so it minimises −E D(fake).")
+def wasserstein(real_logits, fake_logits):
+    return fake_logits.mean() - real_logits.mean(), fake_logits.mean()
+
+
+@wrong("objectives", hint="A Wasserstein critic has no sigmoid and no logarithm: its outputs are heights, and their means are all there is.")
+def wasserstein(real_logits, fake_logits):
+    return -F.logsigmoid(real_logits).mean() - F.logsigmoid(-fake_logits).mean(), -F.logsigmoid(fake_logits).mean()
+
+
+@wrong("objectives", hint="The relativistic losses are the wrong way round: D wants the real logit ahead of the fake one, and pays softplus(−(real − fake)).")
+def relativistic(real_logits, fake_logits):
+    ahead = real_logits - fake_logits
+    return F.softplus(ahead).mean(), F.softplus(-ahead).mean()
+
+
+@wrong("objectives", hint="That is the relativistic *average* GAN: each logit against the mean of the others. In the pairing, the i-th real stands against the i-th fake.")
+def relativistic(real_logits, fake_logits):
+    ahead, behind = real_logits - fake_logits.mean(), fake_logits - real_logits.mean()
+    return F.softplus(-ahead).mean() + F.softplus(behind).mean(), F.softplus(ahead).mean() + F.softplus(-behind).mean()
+
+
+@wrong("objectives", hint="The pairs in `relativistic` are made after the means: softplus of a mean isn't the mean of softplus. Pair first, then take the mean.")
+def relativistic(real_logits, fake_logits):
+    ahead = real_logits.mean() - fake_logits.mean()
+    return F.softplus(-ahead), F.softplus(ahead)
+
+
+@wrong("objectives", hint="Each real is paired with every fake in `relativistic`. Both batches have the shape (n, 1): subtract them as they are, without turning one round.")
+def relativistic(real_logits, fake_logits):
+    ahead = real_logits - fake_logits.T
+    return F.softplus(-ahead).mean(), F.softplus(ahead).mean()
+
+
+@wrong("objectives", hint="`relativistic` takes the logarithm of a sigmoid, which is infinite when one logit is far ahead. `F.softplus` and `F.logsigmoid` stay finite.")
+def relativistic(real_logits, fake_logits):
+    ahead = real_logits - fake_logits
+    return -torch.log(torch.sigmoid(ahead)).mean(), -torch.log(torch.sigmoid(-ahead)).mean()
+
+
+@wrong("objectives", hint="`clip_` shortens each parameter as a whole, by its norm. Weight clipping cuts each number by itself.")
+def clip_(net, c):
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(min(1.0, c / parameter.norm().item()))
+
+
+@wrong("objectives", hint="It is the parameters that are clipped, not their gradients.")
+def clip_(net, c):
+    nn.utils.clip_grad_value_(net.parameters(), c)
+
+
+@wrong("objectives", hint="`clip_` leaves some parameters as they are. All of them are clipped, biases too.")
+def clip_(net, c):
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("weight"):
+                parameter.clamp_(-c, c)
+
+
+@wrong("objectives", hint="`clip_` clips buffers too. A running mean isn't learned, and stays what it is: `net.parameters()` holds what is.")
+def clip_(net, c):
+    with torch.no_grad():
+        for value in net.state_dict().values():
+            value.clamp_(-c, c)
+
+
+@wrong("objectives", hint="`clip_` caps numbers from above only. A weight of −3 has to become −c.")
+def clip_(net, c):
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.clamp_(max=c)
+
+
+@wrong("objectives", hint="`clip_` doesn't change the net: `clamp` makes a new tensor, and that is lost. Work in place, with `clamp_`.")
+def clip_(net, c):
+    for parameter in net.parameters():
+        parameter = parameter.clamp(-c, c)
+
+
+def _slopes(D, x, create_graph=True):
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(D(x).sum(), x, create_graph=create_graph)[0].flatten(1)
+
+
+def _between(real, fake, share):
+    share = share.reshape(-1, *[1] * (real.ndim - 1))
+    return share * real + (1 - share) * fake
+
+
+@wrong("penalties", hint="The value of `gradient_penalty` is right, but D learns nothing from it: the gradient was taken without a graph. Give `torch.autograd.grad` `create_graph=True`.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share), create_graph=False).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="The norm runs over the whole batch. Each example has a slope of its own: flatten from dimension 1 on, and take the norm along that.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return (_slopes(D, _between(real, fake, share)).norm() - target) ** 2
+
+
+@wrong("penalties", hint="The slope comes out n times too small: you differentiate the mean of the logits. Take their sum, then each row of the gradient is one example's.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    slopes = _slopes(D, _between(real, fake, share))
+    return (((slopes / len(slopes)).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="The square of the norm is compared with the target, not the norm. Take the root.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share)).square().sum(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="`share` is the real image's: share · real + (1 − share) · fake. Yours mixes the other way round.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(fake, real, share)).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="You penalise slopes above the target only. The penalty of Gulrajani et al. is two-sided: a slope below 1 costs as well.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share)).norm(dim=1) - target).clamp(min=0) ** 2).mean()
+
+
+@wrong("penalties", hint="`target` isn't used: yours is always 1.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share)).norm(dim=1) - 1) ** 2).mean()
+
+
+@wrong("penalties", hint="For images the norm runs over one dimension alone. Flatten each example's gradient first.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    slope = _slopes(D, _between(real, fake, share)).reshape(real.shape)
+    return ((slope.norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="All pairs are mixed alike: `share` has a number for each, and you use the first (or their mean) for all.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share[:1].expand(len(real)))).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="The ½ in `r1` is missing.")
+def r1(D, x):
+    return _slopes(D, x).square().sum(dim=1).mean()
+
+
+@wrong("penalties", hint="`r1` takes the norm, not its square. (The norm has no derivative at 0, just where R1 wants to be.)")
+def r1(D, x):
+    return _slopes(D, x).norm(dim=1).mean() / 2
+
+
+@wrong("penalties", hint="`r1` takes the mean over the pixels, too. The squared norm of an example's gradient is a sum; only over examples it is a mean.")
+def r1(D, x):
+    return _slopes(D, x).square().mean() / 2
+
+
+@wrong("penalties", hint="`r1` adds up over the batch. Over examples it is a mean.")
+def r1(D, x):
+    return _slopes(D, x).square().sum() / 2
+
+
+@wrong("penalties", hint="The value of `r1` is right, but D learns nothing from it: without `create_graph=True` the gradient is a number like any other.")
+def r1(D, x):
+    return _slopes(D, x, create_graph=False).square().sum(dim=1).mean() / 2
+
+
+@wrong("penalties", hint="`r1` wants the slope to be 1. It has no target: the slope itself is what it costs.")
+def r1(D, x):
+    return ((_slopes(D, x).norm(dim=1) - 1) ** 2).mean() / 2
+
+
+@wrong("spectral_norm", hint="The weight is divided by its Frobenius norm, the root of the sum of all squares. The spectral norm is the largest singular value alone.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            u = F.normalize(matrix @ F.normalize(matrix.T @ u, dim=0), dim=0)
+    return weight / matrix.norm(), u
+
+
+@wrong("spectral_norm", hint="σ counts as a constant in yours: `uᵀWv` is computed without a graph, so the gradient of the weight lacks the part that goes through σ. "
+       "Only u and v are constants.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+        sigma = u @ matrix @ v
+    return weight / sigma, u
+
+
+@wrong("spectral_norm", hint="Gradients go through the power iteration itself. u and v count as constants: iterate within `torch.no_grad()`.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    for _ in range(iterations):
+        v = F.normalize(matrix.T @ u, dim=0)
+        u = F.normalize(matrix @ v, dim=0)
+    return weight / (u @ matrix @ v), u.detach()
+
+
+@wrong("spectral_norm", hint="The iterations start over each time: they begin with the u that was given, not with that of the iteration before.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        v = F.normalize(matrix.T @ u, dim=0)
+        u = F.normalize(matrix @ v, dim=0)
+    return weight / (u @ matrix @ v), u
+
+
+@wrong("spectral_norm", hint="u comes back as it was: give back the u of the last iteration, from which the next call goes on.")
+def spectral_norm(weight, u, iterations=1):
+    matrix, given = weight.flatten(1), u
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return weight / (u @ matrix @ v), given
+
+
+@wrong("spectral_norm", hint="For a convolution's weight, the matrix has a row for each output channel: `weight.flatten(1)`. Yours joins other dimensions.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.transpose(1, -1).flatten(0, -2) if weight.ndim > 2 else weight
+    u = u.repeat(len(matrix) // len(u))
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return weight / (u @ matrix @ v), u[:weight.shape[0]]
+
+
+@wrong("spectral_norm", hint="v isn't made of length 1, so that uᵀWv isn't the singular value. Normalise both, v and u.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = matrix.T @ u
+            u = F.normalize(matrix @ v, dim=0)
+    return weight / (u @ matrix @ v), u
+
+
+@wrong("spectral_norm", hint="The weight is multiplied by σ. Divide, and the largest singular value becomes 1.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return weight * (u @ matrix @ v), u
+
+
+@wrong("spectral_norm", hint="`SpectralNorm` forgets: each call begins with the first u again. Keep the new one, and a single iteration a step is enough.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+
+    def forward(self, weight):
+        return spectral_norm(weight, self.u)[0]
+
+
+@wrong("spectral_norm", hint="`SpectralNorm` goes on iterating in eval mode: the same input gives another output each time. There, u stays as it is.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+
+    def forward(self, weight):
+        normed, u = spectral_norm(weight, self.u)
+        self.u.copy_(u)
+        return normed
+
+
+@wrong("spectral_norm", hint="u isn't saved with the net: a net that is loaded begins with another. Make it a buffer: `self.register_buffer(\"u\", u)`.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.u = u
+
+    def forward(self, weight):
+        normed, u = spectral_norm(weight, self.u)
+        if self.training:
+            self.u = u
+        return normed
+
+
+@wrong("spectral_norm", hint="u is a parameter in yours, so an optimiser would change it. It isn't learned: a buffer is what it should be.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.u = nn.Parameter(u)
+
+    def forward(self, weight):
+        normed, u = spectral_norm(weight, self.u.detach())
+        if self.training:
+            self.u.data.copy_(u)
+        return normed
+
+
 # --- 6: mode collapse ---
+
+
+@wrong("packing", hint="A pack holds samples that follow each other: the first m, then the next m. Yours deals them out like cards.")
+def pack(x, m):
+    if len(x) % m:
+        raise ValueError("m doesn't divide n")
+    return torch.cat(list(x.reshape(m, len(x) // m, *x.shape[1:])), dim=1)
+
+
+@wrong("packing", hint="Images are packed along the channels, dimension 1; yours lie side by side along the last one.")
+def pack(x, m):
+    if len(x) % m:
+        raise ValueError("m doesn't divide n")
+    return torch.cat([x[start::m] for start in range(m)], dim=-1)
+
+
+@wrong("packing", hint="Images keep their height and width when they are packed: only the channels become m times as many. Yours are flattened.")
+def pack(x, m):
+    if len(x) % m:
+        raise ValueError("m doesn't divide n")
+    return x.reshape(len(x) // m, -1)
+
+
+@wrong("packing", hint="Samples that are left over are dropped without a word. Raise a ValueError when m doesn't divide n.")
+def pack(x, m):
+    x = x[: len(x) // m * m]
+    return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
+
+
+@wrong("packing", hint="The distance of packs isn't m times that of single samples; it never exceeds 1. List all k^m packs with their probabilities.")
+def packed_distance(p, q, m):
+    return m * (p - q).abs().sum() / 2
+
+
+@wrong("packing", hint="Only packs of m equal modes are counted: p^m holds those alone. A pack may mix modes; there are k^m of them (`torch.outer`).")
+def packed_distance(p, q, m):
+    return (p**m - q**m).abs().sum() / 2
+
+
+@wrong("packing", hint="The ½ in front of the sum is missing in `packed_distance`.")
+def packed_distance(p, q, m):
+    packs_p, packs_q = p, q
+    for _ in range(m - 1):
+        packs_p, packs_q = torch.outer(packs_p, p).flatten(), torch.outer(packs_q, q).flatten()
+    return (packs_p - packs_q).abs().sum()
+
+
+@wrong("packing", hint="1 − (1 − d)^m is only an upper bound of the distance of packs, reached when a mode is lost outright. Compute the distance itself, from all k^m packs.")
+def packed_distance(p, q, m):
+    return 1 - (1 - (p - q).abs().sum() / 2) ** m
+
+
+@wrong("packing", hint="`torch.outer(packs, packs)` doubles the length of the packs each time. Put one mode more to each: `torch.outer(packs, p)`.")
+def packed_distance(p, q, m):
+    packs_p, packs_q = p, q
+    for _ in range(m - 1):
+        packs_p, packs_q = torch.outer(packs_p, packs_p).flatten(), torch.outer(packs_q, packs_q).flatten()
+    return (packs_p - packs_q).abs().sum() / 2

@@ -14,7 +14,7 @@ import torch
 from records import complete, kept
 
 RECORD = Path(__file__).with_suffix(".jsonl")
-ROUNDS = {"ring": 1_000, "grid": 3_000}
+ROUNDS = {"ring": 600, "grid": 1_500}
 
 
 def table():
