@@ -1,8 +1,10 @@
 """The checks of the lesson `gan_training`."""
 
+import math
+
 import torch
 
-from course_lib import expect, gan_images
+from course_lib import expect, gan_images, gan_recipes
 from course_lib.check import check
 from course_lib.data import load_images
 from course_lib.modules import agree_module, behaviour, filled, of_module
@@ -170,6 +172,68 @@ def _turn(how):
 
 
 # --- 3: when to stop ---
+
+def _histories(draw):
+    """{what is told of a run: its history}: made up, with lengths, units and noise from `draw`."""
+    steps, quarter = 10 * int(draw.integers(12, 20, 1)), int(draw.integers(5, 9, 1))
+    zero, unit, tiny, huge = draw.number(-3, 3), *(10 ** draw.number(*powers) for powers in ((-2, 2), (-6, -4), (4, 6)))
+
+    def still(count, noise, part):
+        """Noise about 0 whose mean over each part, counted from the end, is 0."""
+        parts = [values - values.mean() for values in (noise * draw.normal(count)).flip(0).split(part)]
+        return torch.cat(parts).flip(0)
+
+    down = lambda from_, to: torch.linspace(from_, to, steps, dtype=torch.float64)
+    alive = lambda: 1.25 + still(steps, 0.03, steps // 10)
+    won = lambda: 0.012 * draw.uniform(steps)
+    scores = lambda mean, unit=unit: unit * (zero + mean + still(4 * quarter, 0.05, quarter))
+    falls, flat = torch.linspace(2, 0, 4 * quarter, dtype=torch.float64), torch.ones(4 * quarter, dtype=torch.float64)
+    luck = 0.015 * (torch.arange(4 * quarter) >= 3 * quarter) / quarter**0.5  # the last quarter is lower, by far less than the noise allows
+    levels_off = torch.cat([falls[:2 * quarter], flat[:2 * quarter]])
+
+    def run(loss_D, score, loss_G=None):
+        return {"loss_D": loss_D, "loss_G": alive() - 0.4 if loss_G is None else loss_G, "score": score}
+
+    recovers, gone, lucky, broken = alive(), alive(), scores(flat), alive()
+    recovers[: steps // 3] = won()[: steps // 3]
+    gone[steps // 2:] = won()[steps // 2:]
+    last_zero, climbing = alive(), down(0.7, 4.0)
+    last_zero[-1] = 0.004
+    lucky[4 * quarter - 3] = lucky.min() - 0.5 * unit
+    lucky[4 * quarter - 2] = lucky[4 * quarter - 2] + (lucky.mean() - lucky[-quarter:].mean()) * quarter
+    broken[-3] = math.nan
+    endless = scores(falls)
+    endless[-2] = math.inf
+    return {
+        "flat losses, scores that fall": run(alive(), scores(falls, tiny)),
+        "flat losses, scores that neither rise nor fall": run(alive(), scores(flat - luck, huge)),
+        "a falling loss of D, scores that neither rise nor fall": run(down(1.38, 0.6), scores(flat)),
+        "a loss of D that has gone to 0 for good": run(gone, scores(flat)),
+        "a loss of D that was 0 at first and came back": run(recovers, scores(flat)),
+        "a loss of D that is 0 at the last step alone": run(last_zero, scores(flat)),
+        "a loss of D at 0, and scores that fall all the same": run(gone.clone(), scores(falls)),
+        "a loss of G that climbs, scores that fall": run(alive(), scores(falls), climbing),
+        "scores that rise": run(alive(), scores(falls.flip(0))),
+        "scores that fell and have levelled off": run(alive(), scores(levels_off)),
+        "one lucky score": run(alive(), lucky),
+        "a NaN among the losses": run(broken, scores(falls)),
+        "an infinite score": run(alive(), endless)}
+
+
+def diagnoses(names, histories):
+    """What the learner's monitor says of each history."""
+    return {told: names.diagnose(history) for told, history in histories.items()}
+
+
+@check(points=2)
+def monitor(student, reference, draw):
+    """A running, a slow and a dead run, told apart by their histories alone."""
+    expect.agree_run(student, reference, diagnoses, _histories(draw), what="`diagnose`")
+    recorded = gan_recipes.recorded_histories()
+    unit = draw.number(0.01, 100) if draw.secret else 1.0
+    told = {run["told"]: {name: torch.tensor(run[name], dtype=torch.float64) * (unit if name == "score" else 1)
+                          for name in ("loss_D", "loss_G", "score")} for run in recorded}
+    expect.agree_run(student, reference, diagnoses, told, what="`diagnose`, of a recorded run")
 
 # --- 4: labels ---
 

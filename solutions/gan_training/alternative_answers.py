@@ -101,6 +101,26 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
 # --- 3: when to stop ---
 
 
+@right("monitor")
+def diagnose(history):
+    for series in history.values():
+        if not math.isfinite(float(torch.as_tensor(series).double().sum())):
+            return "dead"
+    score = [float(value) for value in history["score"]]
+    size = len(score) // 4
+    before, last = score[len(score) - 2 * size:len(score) - size], score[len(score) - size:]
+    mean = lambda values: sum(values) / len(values)
+    variance = lambda values: sum((value - mean(values)) ** 2 for value in values) / (len(values) - 1)
+    error = math.sqrt(variance(before) / size + variance(last) / size)
+    losses = [float(value) for value in history["loss_D"]]
+    verdict = "slow"
+    if mean(losses[-(len(losses) // 5):]) < 0.05:
+        verdict = "dead"
+    if mean(before) - mean(last) > 2 * error:
+        verdict = "running"
+    return verdict
+
+
 # --- 4: labels ---
 
 @right("smoothing")

@@ -139,6 +139,108 @@ check("training")
 
 # %% [markdown]
 # ## 3 · When to stop
+#
+# The losses have been flat for an hour. Stop?
+#
+# With a classifier, yes: a flat loss means that nothing more is learned. A GAN's losses are a score in a game. When both players get better at the same pace, the score stands still. So what *does* the loss of $D$ say? Write $L_D = -V(D, G)$, as in section 1. No $D$ scores more than the best one, and what the best one scores was proved in `gan_math`:
+#
+# $$ -L_D = V(D, G) \;\le\; \max_D V(D, G) = -\log 4 + 2\,\mathrm{JSD}(p_\text{data}\,\|\,p_g) \quad\Longrightarrow\quad \boxed{\;\mathrm{JSD} \;\ge\; \log 2 - \tfrac12 L_D\;} $$
+#
+# A bound, and from one side only. It says:
+#
+# * **$L_D$ near 0**: then the divergence is near $\log 2$, the largest that there is. Somebody has proved that the fakes hardly overlap with the data. That is bad news, and you can rely on it.
+# * **$L_D$ at $\log 4 \approx 1.386$**: then $\mathrm{JSD} \ge 0$. That was known before. The fakes may be perfect, or $D$ may be blind.
+# * **$L_D$ flat in between**: the divergence is at least some number, and $D$ may be far from the best. Nothing follows about whether $G$ gets better.
+#
+# Try the bound on two densities whose divergence we can compute, with discriminators of which only one is the best: the logit is $t$ times the best one.
+
+# %%
+x = torch.linspace(-15, 15, 6001, dtype=torch.float64)
+dx = x[1] - x[0]
+print("distance   " + "".join(f"bound, t = {t:<8}" for t in (0.25, 0.5, 1, 2)) + "JSD")
+for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
+    log_p, log_q = (torch.distributions.Normal(mean, 1.0).log_prob(x) for mean in (0.0, distance))
+    p, q, best = log_p.exp(), log_q.exp(), log_p - log_q
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    divergence = ((p * (log_p - log_m) + q * (log_q - log_m)).sum() * dx / 2).item()
+    losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item() for t in (0.25, 0.5, 1, 2)]
+    print(f"{distance:8}   " + "".join(f"{math.log(2) - loss / 2:<19.4f}" for loss in losses) + f"{divergence:.4f}")
+
+# %% [markdown]
+# At $t = 1$ the bound is the divergence itself; everywhere else it is less, and may even be negative.
+#
+# And when $L_D$ *is* near 0, is the run dead? Not always. The generator's gradient comes by the chain rule in three factors: how the loss depends on the logit, the logit on the point, the point on the weights. With the non-saturating loss the first is $\sigma(a) - 1 \approx -1$: full force. If $D$ still slopes towards the data, and $G$ can go there, then it goes. So ask somebody else: a **score** that measures the samples themselves, smaller is better. For images that is a Fréchet distance, for points something simpler, the **energy distance** $2\,\mathbb{E}\lVert x-y\rVert - \mathbb{E}\lVert x-x'\rVert - \mathbb{E}\lVert y-y'\rVert$ between data $x$ and samples $y$ (it is 0 only between equal distributions; Székely & Rizzo 2013).
+#
+# A score is computed from samples, so it wobbles. Has it *fallen*, or was that luck? Take the last quarter of the scores and the quarter before, $n$ numbers each. The mean of $n$ independent numbers of variance $s^2$ has the variance $s^2/n$, and the variances of a difference add up. So the difference of the two means has the **standard error**
+#
+# $$ \mathrm{SE} = \sqrt{\frac{s_\text{before}^2}{n} + \frac{s_\text{last}^2}{n}}, \qquad\text{and we believe in progress when}\quad \bar s_\text{before} - \bar s_\text{last} > 2\,\mathrm{SE} . $$
+#
+# Whatever the unit of the scores, both sides have it. (Scores that follow each other aren't quite independent, so the true error is larger. It is a rule of thumb, and better than an eye that wants the run to be going well.)
+#
+# ### Exercise · A monitor  *(medium, 15 minutes)*
+#
+# From the history alone, say one of three things, in this order:
+#
+# 1. `"dead"` when any number in the history is NaN or infinite;
+# 2. `"running"` when the scores fall: the rule above, on the last quarter and the quarter before, of `len(score) // 4` scores each;
+# 3. `"dead"` when $D$ has won: the mean of its loss over the last fifth of the steps, `len(loss_D) // 5`, is below 0.05 (then the JSD is within 0.025 of its ceiling);
+# 4. `"slow"` else. Alive, and no progress that could be told from noise: no reason to stop by itself.
+#
+# <details><summary>Hint 1</summary>
+#
+# Everything is compared with means of pieces from the end: `score[-2 * quarter:-quarter]` and `score[-quarter:]`. `tensor.var()` divides by n − 1, as it should.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A comparison with NaN is always False, so a NaN slips through every `<`. `tensor.isfinite().all()` asks for it.
+# </details>
+
+# %% solution="monitor"
+def diagnose(history):
+    """What a run is: "running", "slow" or "dead".
+
+    history: {"loss_D", "loss_G", "score"}, a tensor (n,) of each player's loss by step, and one (k,), k ≥ 8, of distances
+    from the data, smaller is better, in whatever unit.
+    """
+    ### BEGIN SOLUTION
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+    ### END SOLUTION
+
+# %% check="monitor"
+check("monitor")
+
+# %% [markdown]
+# Now on runs that really happened. Each is a GAN on the ring of eight Gaussians from `gan_math`, recorded beforehand. Your monitor sees the left of the dotted line; then the run went on as long again. Look at the losses first, and decide for yourself which you would have stopped.
+
+# %%
+from course_lib.gan_recipes import recorded_histories
+
+runs = recorded_histories()
+figure, axes = plt.subplots(2, len(runs), figsize=(13, 4.4), sharex="col")
+for (loss_axes, score_axes), run in zip(axes.T, runs):
+    steps = torch.linspace(0, run["rounds"], len(run["loss_D"]))
+    loss_axes.plot(steps, run["loss_D"], color=BLUE, label="D's loss")
+    loss_axes.plot(steps, run["loss_G"], color=ORANGE, linestyle="--", label="G's loss")
+    score_axes.plot(torch.linspace(0, run["rounds"], len(run["score"])), run["score"], color=BLACK, label="score")
+    score_axes.axvline(run["rounds"], color=BLACK, linestyle=":")
+    later = run["score when it went on"]
+    score_axes.plot(torch.linspace(run["rounds"], 2 * run["rounds"], len(later)), later, color=GREEN, label="how it went on")
+    loss_axes.set_title(run["told"], fontsize=9)
+    score_axes.set(xlabel="round", yscale="log")
+for each in axes[:, 0]:
+    each.legend(fontsize=8)
+plt.show()
+for run in runs:
+    seen = {name: torch.tensor(run[name], dtype=torch.float64) for name in ("loss_D", "loss_G", "score")}
+    print(f"{run['told']:>45}: {diagnose(seen):>7}; score {seen['score'][-8:].mean():.3f}, in the end "
+          f"{sum(run['score when it went on'][-2:]) / 2:.3f}, with {run['modes in the end']} of 8 modes")
 
 # %% [markdown]
 # ## 4 · Labels

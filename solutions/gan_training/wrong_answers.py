@@ -383,6 +383,143 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
 # --- 3: when to stop ---
 
 
+@wrong("monitor", hint="A flat loss is no reason to stop: both players can get better at the same pace. Look at the scores, and at whether D's loss has gone to 0.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].std() < 0.1 else "slow"
+
+
+@wrong("monitor", hint="D's loss was near 0 for a while and came back, and you call that run dead. What counts is the last fifth of the steps.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[: len(loss) * 4 // 5].min() < 0.02 else "slow"
+
+
+@wrong("monitor", hint="You look at D's loss of the last step alone, or at its least: one lucky batch for D, and the run counts as dead. Take the mean over the last fifth.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-1] < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You look at D's loss of the last step alone, or at its least: one lucky batch for D, and the run counts as dead. Take the mean over the last fifth.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss.min() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="Nobody tells you the unit of the scores: a fall by 0.01 may be everything or nothing. Measure it by the standard error of the scores themselves.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    if score[-2 * quarter:-quarter].mean() - score[-quarter:].mean() > 10.0:
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="A history with a NaN or an infinity in it is a dead run, whatever the rest says. A comparison with NaN is always False, so ask first.")
+def diagnose(history):
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="The sign is turned round: the scores are distances, and a run that gets better has scores that fall.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if last.mean() - before.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="A run whose scores still fall is running, even with D's loss at 0. Ask about the scores before you ask about D's loss.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    if loss[-(len(loss) // 5):].mean() < 0.05:
+        return "dead"
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    return "running" if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt() else "slow"
+
+
+@wrong("monitor", hint="You compare the best score, not the mean: one lucky score counts as progress. Compare the means of the two quarters.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    if score[-quarter:].min() < score[:-quarter].min():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="Compared with the first quarter, a run that has levelled off long ago still looks as if it got better. Compare the last quarter with the one before.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    score, loss = series["score"], series["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[:quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="The losses don't say whether a GAN gets better: a climbing loss of G, or a falling one of D, is no progress and no decay. Only the scores say that.")
+def diagnose(history):
+    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
+    if not all(values.isfinite().all() for values in series.values()):
+        return "dead"
+    loss, loss_G = series["loss_D"], series["loss_G"]
+    fifth = len(loss) // 5
+    if loss[-fifth:].mean() < 0.05:
+        return "dead"
+    return "running" if loss[-fifth:].mean() < loss[:fifth].mean() - 0.1 or loss_G[-fifth:].mean() < loss_G[:fifth].mean() - 0.1 else "slow"
+
+
 # --- 4: labels ---
 
 def _cost(logits, target):
