@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib import classify, counting, pretrained, tuning
+from course_lib import classify, counting, gan_images, pretrained, tuning
 
 
 @dataclass(frozen=True)
@@ -200,3 +200,65 @@ def ranks(pieces, net, train, test, epochs=6, batch=64, rate=0.05):
         return Ranks([(a + b) / 2 for a, b in zip(losses, others)], (one - other).abs().max().item(), moved, repeated, right, len(test))
 
     return {"A": run("one epoch"), "B": run("sum"), "C": run("all of them"), "D": run(), "E": run("each its own")}
+
+
+@dataclass(frozen=True)
+class Game:
+    """A run of a GAN on images. losses: (of D, of G) of each round. pictures: what G makes at the end, as it stands.
+
+    pushed: how far G's step moves D's weights, on average a round, in their own units. passed: the mean slope of
+    the tanh in the very first pictures, which is how much of a gradient gets through it. company: how much D's logits of real images change, in the round, when other fakes are judged beside them.
+    """
+
+    losses: list
+    pictures: torch.Tensor
+    pushed: float
+    passed: float
+    company: float
+
+
+def gans(pieces, images, width, steps, progress=iter):
+    """{letter: Game} of five runs on images (n, 1, 28, 28) in [−1, 1], three of them broken; the first D and G of all are the same.
+
+    pieces: the learner's functions by name, as `globals()` of a notebook holds them. progress: wraps the iterable of the runs.
+    """
+    split = lambda D, real, fake: (D(real), D(fake))
+
+    def mixed(D, real, fake):
+        return D(torch.cat([real, fake])).split([len(real), len(fake)])
+
+    def mixing_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+        fake = G(z)
+        for optimizer, player, shown in ((opt_D, 0, fake.detach()), (opt_G, 1, fake)):
+            losses = objective(*mixed(D, real, shown))
+            optimizer.zero_grad()
+            losses[player].backward()
+            optimizer.step()
+        return [loss.item() for loss in losses]
+
+    @torch.no_grad()
+    def loud(G):
+        *_, last = (layer for layer in G.modules() if isinstance(layer, nn.ConvTranspose2d))
+        last.weight.mul_(50)
+
+    def run(change=lambda G: None, play=pieces["play_round"], judged=split, both=False):
+        torch.manual_seed(0)
+        D, G = pieces["initialise"](pieces["Discriminator"](width)), pieces["initialise"](pieces["Generator"](gan_images.NOISE, width))
+        change(G)
+        opt_D = torch.optim.Adam(D.parameters(), 4e-3, (0.5, 0.99))
+        opt_G = torch.optim.Adam([*G.parameters(), *D.parameters()] if both else G.parameters(), 4e-3, (0.5, 0.99))
+        moved, losses, weights = [], [], lambda: torch.cat([value.detach().flatten() for value in D.parameters()])
+        opt_G.register_step_pre_hook(lambda *_: moved.append(weights()))
+        opt_G.register_step_post_hook(lambda *_: moved.append((weights() - moved.pop()).abs().mean().item()))
+        with torch.no_grad():
+            first = G(torch.randn(gan_images.BATCH, gan_images.NOISE))
+        for _ in range(steps):
+            batch = images[torch.randint(len(images), (gan_images.BATCH,))]
+            losses.append(play(D, G, opt_D, opt_G, batch, torch.randn(gan_images.BATCH, gan_images.NOISE), pieces["non_saturating"]))
+        with torch.no_grad():
+            fakes = [G(torch.randn(gan_images.BATCH, gan_images.NOISE)) for _ in range(2)]
+            beside = [judged(D, batch, fake)[0] for fake in fakes]
+        return Game(losses, torch.cat(fakes), sum(moved) / steps, (1 - first.square()).mean().item(), (beside[0] - beside[1]).abs().mean().item())
+
+    runs = {"A": lambda: run(play=mixing_round, judged=mixed), "B": lambda: run(), "C": lambda: run(both=True), "D": lambda: run(change=loud)}
+    return {letter: runs[letter]() for letter in progress(list(runs))}

@@ -70,3 +70,11 @@ def test_each_training_on_two_processes_has_the_mark_that_gives_it_away():
     assert runs["B"].first_step == pytest.approx(2 * healthy.first_step, rel=1e-4)
     assert runs["C"].right == 2 * healthy.right and runs["C"].losses == healthy.losses
     assert len(healthy.losses) == 2 * 3 and healthy.of == 40
+
+
+def test_each_of_the_gans_has_the_mark_that_gives_it_away():
+    images = 2 * (torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0)) > 0.7).float() - 1
+    games = broken.gans(reference_namespace("gan_training"), images, 2, 6)
+    assert list(games) == ["A", "B", "C", "D"] and all(len(game.losses) == 6 and game.pictures.shape == (64, 1, 28, 28) for game in games.values())
+    marks = {letter: (game.company > 1e-3, game.pushed > 1e-4, game.passed < 0.7) for letter, game in games.items()}
+    assert marks == {"A": (True, False, False), "B": (False, False, False), "C": (False, True, False), "D": (False, False, True)}

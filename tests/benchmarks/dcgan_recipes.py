@@ -24,7 +24,7 @@ CHANGES = {"β1 = 0.9": dict(betas=(0.9, 0.99)), "β1 = 0": dict(betas=(0.0, 0.9
            "average pooling in place of strides": dict(change="pooling"), "nearest neighbours and convolution": dict(change="upsampling"),
            "real images in [0, 1]": dict(change="positive"), "one-sided smoothing, 0.9": dict(targets=(0.9, 0.0)),
            "smoothing on both sides, 0.9 and 0.1": dict(targets=(0.9, 0.1)), "a tenth of the labels flipped": dict(flipped=0.1),
-           "real and fake in one batch": dict(change="one batch")}
+           "real and fake in one batch": dict(change="one batch"), "classes, by projection": dict(change="classes")}
 RECIPES = WIDTHS | CHANGES
 
 
@@ -66,14 +66,18 @@ def together(D, G, opt_D, opt_G, real, z, objective, penalty=None):
 
 def measure(recipe, seed):
     from autograder.answers import reference_namespace
-    from course_lib import gan_images
+    from course_lib import frechet, gan_images
     from course_lib.data import load_images
     lesson, how = reference_namespace("gan_training"), dict(RECIPES[recipe])
     images, real = (2 * load_images("digits", split).images - 1 for split in ("train", "test"))
     width, steps, change = how.pop("width", WIDTH), how.pop("steps", STEPS), how.pop("change", None)
+    labels, wanted = load_images("digits").labels, torch.arange(1_000) % 10
     targets, flipped, initial = how.pop("targets", None), how.pop("flipped", 0.0), how.pop("initial", True)
     torch.manual_seed(seed)
-    D, G = changed(lesson["Discriminator"](width), lesson["Generator"](gan_images.NOISE, width), change)
+    if change == "classes":
+        D, G, how["labels"] = lesson["ClassDiscriminator"](width, 10), lesson["ClassGenerator"](gan_images.NOISE, width, 10), labels
+    else:
+        D, G = changed(lesson["Discriminator"](width), lesson["Generator"](gan_images.NOISE, width), change)
     if initial:
         lesson["initialise"](D), lesson["initialise"](G)
 
@@ -90,10 +94,11 @@ def measure(recipe, seed):
     seconds = time.process_time() - began
     z = torch.randn(1_000, gan_images.NOISE)
     with torch.no_grad():
-        averaged, bare = drawn_by(z), G.eval()(z)
+        averaged, bare = (net.eval()(*([z, wanted] if "labels" in how else [z])) for net in (drawn_by, G))
     if change == "positive":
         averaged, bare = (2 * each.clamp(0, 1) - 1 for each in (averaged, bare))
-    figures = gan_images.scores(averaged, real) | {"distance without the average": gan_images.scores(bare, real)["distance"]}
+    ordered = {"ordered is read": frechet.accuracy(averaged / 2 + 0.5, wanted)} if "labels" in how else {}
+    figures = ordered | gan_images.scores(averaged, real) | {"distance without the average": gan_images.scores(bare, real)["distance"]}
     return figures | {"sharpness": gan_images.sharpness(averaged) / gan_images.sharpness(real), "seconds": round(seconds, 1),
                       "parameters": sum(value.numel() for value in (*D.parameters(), *G.parameters()))}
 
@@ -104,7 +109,7 @@ def table(path):
         runs = [run for run in kept(path) if run["recipe"] == recipe]
         spread = lambda name, form: (lambda values: f"{min(values):{form}} / {statistics.median(values):{form}} / {max(values):{form}}")([run[name] for run in runs])
         if runs:
-            print(f"| {recipe} | {len(runs)} | {spread('distance', '.0f')} | {spread('readable', '.2f')} | {spread('kinds', 'd')} | "
+            print(f"| {recipe} | {len(runs)} | {spread('distance', '.0f')} | {spread('readable', '.2f')} | {spread('kinds', '.0f')} | "
                   f"{spread('sharpness', '.2f')} | {runs[0]['parameters']:,} | {statistics.median(run['seconds'] for run in runs):.0f} |")
 
 
