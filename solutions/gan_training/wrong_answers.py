@@ -235,8 +235,7 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
 
 
-@wrong("training", hint="`play_round`: G's gradients are never cleared. `opt_G.zero_grad()` comes right before its `backward()`.",
-       trains="G's gradients are never cleared")
+@wrong("training", hint="`play_round`: G's gradients are never cleared. `opt_G.zero_grad()` comes right before its `backward()`.")
 def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     fake = G(z)
     loss_D, _ = objective(D(real), D(fake.detach()))
@@ -319,8 +318,7 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
 
 
-@wrong("training", hint="`play_round`: D's step isn't taken. `backward()` only finds the gradients; `opt_D.step()` moves the weights.",
-       trains="D never steps")
+@wrong("training", hint="`play_round`: D's step isn't taken. `backward()` only finds the gradients; `opt_D.step()` moves the weights.")
 def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     fake = G(z)
     loss_D, _ = objective(D(real), D(fake.detach()))
