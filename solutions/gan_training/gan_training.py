@@ -12,6 +12,23 @@
 
 # %% [markdown]
 # # Making GANs train
+#
+# The lesson on the mathematics of GANs ended with small nets that were given to you. Now you build them yourself, and then you meet the advice: use tanh, don't pool, smooth the labels, use Wasserstein,
+# penalise the gradient, watch this curve, never stop early. Some of it is a theorem, some was true in 2016, and some is folklore. In this notebook each piece is put to a test: the same data, the same budget,
+# several seeds, a table.
+#
+# | you build | by |
+# |---|---|
+# | a DCGAN: generator, discriminator, initialisation | weights that agree with the reference to ten digits |
+# | one round of the game, for any objective | the same; then digits, about half a minute on one CPU core |
+# | a monitor that tells a slow run from a dead one | histories that it hasn't seen |
+# | smoothed and flipped labels, and classes for both players | proofs, then exact checks |
+# | three other objectives, two penalties, spectral norm | closed forms, and torch's own |
+# | packing, against mode collapse | counting |
+#
+# **What it takes.** About three hours at the keyboard, and some minutes of training. You should have done `gan_math`, or know what $D^* = p_\text{data}/(p_\text{data}+p_g)$ is and why generators don't minimise $\log(1-D)$.
+#
+# **How it works.** As before: write code where it says `YOUR CODE HERE`, run the `check` below, as often as you like. Where a number stands in the text, it was measured, and the command that measured it is named; what is quoted has its source.
 
 # %% tags=["setup"]
 import copy
@@ -28,9 +45,113 @@ scale = current_scale()
 
 # %% [markdown]
 # ### Commit yourself first
+#
+# Four predictions. Replace each `"?"`; there are no points for being right, and you meet each again where it is measured.
+#
+# 1. You smooth the targets of real images only, from 1 to 0.9, and train $D$ to its optimum. How does the gradient change that the (non-saturating) generator gets? (`"smaller"`, `"larger"`, `"not at all"`)
+# 2. DCGANs of width 4, 8, 16 and 32, the same number of steps. What does the distance to real digits do from 16 to 32? (`"falls"`, `"stays"`, `"rises"`)
+# 3. A tenth of all labels that $D$ is shown are flipped at random. On average over the flips, which loss does it minimise? (`"the usual one"`, `"a smoothed one"`, `"something else"`)
+# 4. A "generator" that shows the same 100 training images again and again, or one that draws new digits, half of them hard to read. Which has the better Fréchet distance? (`"the copies"`, `"the new ones"`)
+
+# %%
+my_predictions = {"smoothing": "?", "width": "?", "flips": "?", "copies": "?"}
 
 # %% [markdown]
 # ## 1 · A DCGAN by hand
+#
+# Until 2015, GANs with convolutions were hard to train. Radford, Metz and Chintala tried many nets, kept what worked, and wrote it down as a short list. Theirs is the **DCGAN**:
+#
+# * no pooling: $D$ shrinks images by convolutions of stride 2, $G$ enlarges them by transposed convolutions of stride 2;
+# * batch norm in both, but not at $G$'s output nor at $D$'s input;
+# * ReLU in $G$ and tanh at its end; leaky ReLU of slope 0.2 in $D$;
+# * weights that begin as draws from $N(0, 0.02^2)$; Adam with $\beta_1 = 0.5$.
+#
+# ### How large is what comes out?
+#
+# A convolution of kernel $k$, stride $s$ and padding $p$ makes of $m$ pixels in a row
+#
+# $$ m' = \left\lfloor \frac{m + 2p - k}{s} \right\rfloor + 1 . $$
+#
+# With $k = 4, s = 2, p = 1$ and even $m$ that is $\lfloor (m-2)/2 \rfloor + 1 = m/2$: exactly half. The convolution is linear: write it as a matrix $C$ with $m'$ rows and $m$ columns, and the **transposed convolution** is the matrix $C^\top$.
+# It goes back from $m/2$ to $m$ pixels (not to the same pixels: $C^\top$ isn't an inverse). What makes it the transpose is that $\langle Cx, y\rangle = \langle x, C^\top y\rangle$ for all $x$ and $y$. Does PyTorch's have that property?
+
+# %%
+from matplotlib import pyplot as plt
+
+from course_lib.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, use_style
+
+use_style()
+torch.manual_seed(0)
+kernel = torch.randn(3, 2, 4, 4, dtype=torch.float64)
+x, y = torch.randn(1, 2, 28, 28, dtype=torch.float64), torch.randn(1, 3, 14, 14, dtype=torch.float64)
+shrunk, grown = F.conv2d(x, kernel, stride=2, padding=1), F.conv_transpose2d(y, kernel, stride=2, padding=1)
+print(f"28 → {shrunk.shape[-1]} by the convolution, 14 → {grown.shape[-1]} by the transposed one")
+print(f"⟨Cx, y⟩ = {(shrunk * y).sum():.9f}   ⟨x, Cᵀy⟩ = {(x * grown).sum():.9f}")
+
+# %% [markdown]
+# So one kernel of $4\times4$ with stride 2 takes 28 to 14 and 14 to 7, and its transpose goes from 7 to 14 to 28. Odd kernels don't fit as well: section 8 shows what becomes of that.
+#
+# ### Why 0.02?
+#
+# A unit that sums $n$ inputs, each with mean square $v$ and independent weights of variance $\sigma^2$, has the variance $n\sigma^2 v$. With $\sigma = 0.02$ that is small: the 4×4 kernel of a transposed convolution of stride 2
+# reaches each output pixel from $2\times2$ places, so with $w$ channels $n = 4w$. Where batch norm follows, the size doesn't matter, since it is divided out again. It matters at $G$'s end, where the tanh stands and no batch norm: what comes in are ReLUs of values
+# with mean 0 and variance 1, so $v = \tfrac12$, and
+#
+# $$ \operatorname{std} = 0.02\sqrt{4w \cdot \tfrac12} = 0.02\sqrt{2w} . $$
+#
+# For $w = 8$ this is 0.08: the first pictures are nearly grey, and $\tanh'(0.08) \approx 0.99$ lets all gradients through. Section 8 has a generator that begins elsewhere.
+#
+# ### Why leaky?
+#
+# The generator learns *only* by what comes back through $D$. A ReLU passes on no gradient below 0. Here are two discriminators that have trained for 60 steps against noise, and differ in that alone. How much of the gradient at the image is left?
+
+# %% tags=["train"]
+from course_lib.data import load_images
+
+digits = load_images("digits")
+images = (2 * digits.images - 1).to(scale.device)
+for slope in (0.0, 0.2):
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Conv2d(1, 8, 4, 2, 1), nn.LeakyReLU(slope), nn.Conv2d(8, 16, 4, 2, 1), nn.LeakyReLU(slope),
+                          nn.Flatten(), nn.Linear(784, 1))
+    optimizer = torch.optim.Adam(judge.parameters(), 4e-3)
+    for _ in range(60):
+        real, fake = images[torch.randint(len(images), (32,))].cpu(), torch.rand(32, 1, 28, 28) * 2 - 1
+        loss = F.softplus(-judge(real)).mean() + F.softplus(judge(fake)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    fake = (torch.rand(500, 1, 28, 28) * 2 - 1).requires_grad_()
+    hidden = judge[:4](fake)
+    gradient, = torch.autograd.grad(judge[4:](hidden).sum(), fake)
+    silent = (hidden <= 0).double().mean((0, 2, 3))
+    print(f"slope {slope}: units at or below 0: {(hidden <= 0).double().mean():6.1%}; channels that are so for every fake: {(silent == 1).sum()} of 16; "
+          f"pixels with a gradient of exactly 0: {(gradient == 0).double().mean():6.1%}; mean |gradient| {gradient.abs().mean():.2g}")
+
+# %% [markdown]
+# Note what the two lines say, and what they don't: that fewer gradients are 0 is certain, by construction. Whether the pictures get better for it is another question, and is answered by the table at the end of this section.
+#
+# ### Exercise 1 · The nets  *(medium, 30 minutes)*
+#
+# `width` is $w$. Kernels are 4×4 with stride 2 and padding 1. A layer that batch norm follows has no bias, since batch norm would subtract it again; the others have one.
+#
+# | `Generator(noise, width)` | | `Discriminator(width)` | |
+# |---|---|---|---|
+# | linear, no bias, as $2w$ channels of 7×7 | batch norm, ReLU | convolution to $w$ channels of 14×14 | leaky ReLU 0.2 |
+# | transposed convolution to $w$ channels of 14×14, no bias | batch norm, ReLU | convolution to $2w$ channels of 7×7, no bias | batch norm, leaky ReLU 0.2 |
+# | transposed convolution to the image | tanh | linear to one logit | |
+#
+# The batch norms are `nn.BatchNorm2d`. `Discriminator.features(x)` gives what its linear layer sees; section 4 needs it. `initialise(net)`: weights of convolutions, transposed convolutions and linear layers from $N(0, 0.02^2)$, those of
+# batch norm from $N(1, 0.02^2)$, all biases 0.
+#
+# <details><summary>Hint 1</summary>
+#
+# `nn.Unflatten(1, (2 * width, 7, 7))` lays a row of $98w$ numbers out as channels; `nn.Flatten()` goes back. `nn.Conv2d(i, o, 4, 2, 1)` is kernel, stride, padding in this order, and `nn.ConvTranspose2d` likewise.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# For `initialise`, go through `net.modules()`, which gives modules at every depth. `nn.ConvTranspose2d` isn't a subclass of `nn.Conv2d`. A layer without a bias has `layer.bias is None`.
+# </details>
 
 # %% solution="dcgan_nets"
 class Generator(nn.Module):
@@ -99,6 +220,39 @@ def initialise(net):
 # %% check="dcgan"
 check("dcgan")
 
+# %% [markdown]
+# The spread at $G$'s end was predicted to be $0.02\sqrt{2w}$ before the tanh. Is it?
+
+# %%
+print("width   predicted   measured")
+for width in (4, 8, 32, 128):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        before_tanh = torch.atanh(initialise(Generator(16, width))(torch.randn(200, 16)).double())
+    print(f"{width:5}   {0.02 * math.sqrt(2 * width):9.3f}   {before_tanh.std():8.3f}")
+
+# %% [markdown]
+# (A few per cent off: the border has fewer neighbours to sum over, and batch norm's weights aren't exactly 1.)
+#
+# ### Exercise 2 · One round  *(medium, 20 minutes)*
+#
+# The whole lesson is played by one function. It knows nothing of images, classes or Wasserstein: it is handed an **objective**, which makes both players' losses of the logits, and perhaps a **penalty** for $D$.
+#
+# 1. $G$ makes fakes of $z$. $D$ takes a step on its loss, plus the penalty if there is one. $G$ must not learn by it.
+# 2. $G$ takes a step on *its* loss, as the $D$ sees it that has just learned. Some objectives of section 5 compare with the real images, so the objective gets their logits too. $D$ must not learn by it.
+#
+# Both steps use the same real images and the same fakes. Real images and fakes go through $D$ in **separate calls**: with batch norm, whoever is in the batch changes what $D$ says of the others. $D$ and $G$ may be any functions, not just
+# modules; for a conditional GAN it will be `lambda x: D(x, labels)`. And `non_saturating` is the first objective: $-\mathbb{E}\log D(x) - \mathbb{E}\log(1-D(G(z)))$ for $D$ and $-\mathbb{E}\log D(G(z))$ for $G$, from logits, finite up to ±10,000.
+#
+# <details><summary>Hint 1</summary>
+#
+# $-\log\sigma(a) = $ `F.softplus(-a)`, and $-\log(1-\sigma(a)) =$ `F.softplus(a)`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Make `fake = G(z)` once, and give $D$'s step `fake.detach()`. In $G$'s step, the gradients that run into $D$'s parameters on the way are cleared by $D$'s own `zero_grad()` in the next round, if it stands right before `backward()`.
+# </details>
+
 # %% solution="round"
 def non_saturating(real_logits, fake_logits):
     """The losses of both players (Goodfellow et al. 2014), from logits of any shape. Returns (loss of D, loss of G)."""
@@ -131,11 +285,101 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
     ### END SOLUTION
 
+# %% [markdown]
+# ### Train it
+#
+# 4,000 digits, no labels. What you see is the moving average of $G$'s weights. (`gan_images.train` draws the batches, calls your round, and lets the rates fall to 0 over the second half.) Stop it with ■ whenever you like; what was learned is kept.
+
+# %% tags=["train"]
+from course_lib import gan_images
+from course_lib.board import Board
+
+
+def watched(title, D, G, steps, z, objective=non_saturating, labels=None, **how):
+    """Train before your eyes, by your round: gives the moving average of G, also of a run that was stopped.
+
+    z: a list of what G is called with for the picture. labels, how: as for gan_images.train.
+    """
+    kept = G
+    with Board(title, steps) as board:
+        def after_step(step, loss_D, loss_G, average):
+            nonlocal kept
+            kept = average
+            board.after_step(step, loss_D, loss_G)
+            if board.due():
+                with torch.no_grad():
+                    board.images(average(*z), columns=10)
+
+        gan_images.train(play_round, objective, D.to(scale.device), G.to(scale.device), images, steps, labels, after_step=after_step, **how)
+    return kept
+
+
+width, steps = scale.pick(smoke=(8, 150), cpu=(8, 400), gpu=(64, 5_000))
+torch.manual_seed(0)
+shown = torch.randn(50, gan_images.NOISE, device=scale.device)
+dcgan_D, dcgan_start = initialise(Discriminator(width)), initialise(Generator(gan_images.NOISE, width))
+dcgan_G = watched("A DCGAN on digits", dcgan_D, dcgan_start, steps, [shown])
+
+# %% [markdown]
+# How good is it? By the **Fréchet distance** of `gan_math` (section 7 takes it apart), by how many of your digits a classifier reads without doubt, and by how many of the ten kinds there are:
+
+# %% tags=["train"]
+real_test = 2 * load_images("digits", "test").images - 1
+
+
+def drawn_by(G, *more):
+    """1,000 images (1000, 1, 28, 28) of G, on the CPU; always of the same noise."""
+    z = torch.randn(1_000, gan_images.NOISE, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        return G.eval()(z.to(scale.device), *more).cpu()
+
+
+def line(name, drawn):
+    scores = gan_images.scores(drawn, real_test)
+    print(f"{name:>34}: distance {scores['distance']:7.1f}, {scores['readable']:4.0%} read without doubt, {scores['kinds']:2} kinds")
+
+
+torch.manual_seed(1)
+line("an untrained generator", drawn_by(initialise(Generator(gan_images.NOISE, width)).to(scale.device)))
+line("yours", drawn_by(dcgan_G))
+line("real digits, those of the training", images[:1_000].cpu())
+
 # %% check="training"
 check("training")
 
 # %% [markdown]
+# ### Which of the advice matters here?
+#
+# The same recipe, changed in one point at a time, over RECIPE_SEEDS seeds each (least / median / greatest):
+#
+# RECIPE_TABLE
+#
+# Measured by `python tests/benchmarks/dcgan_recipes.py`: 400 steps, width 8, batches of 32, rates of 0.004 for both players. RECIPE_WORDS
+
+# %% [markdown]
 # ## 2 · More filters, sharper pictures?
+#
+# "If the pictures are blurred, use more filters." The number of parameters in this net grows with the square of the width (the convolution between the two hidden layers has $16 \cdot w \cdot 2w$ weights) plus a part that grows in proportion. Time grows less
+# than that as long as the machine has lanes to spare. What do the pictures do? Train a narrow and a wider one for the same number of steps:
+
+# %% tags=["train"]
+sizes = scale.pick(smoke=(2, 4), cpu=(4, 16), gpu=(16, 128))
+by_width = {}
+for width_tried in sizes:
+    torch.manual_seed(0)
+    by_width[width_tried] = watched(f"Width {width_tried}", initialise(Discriminator(width_tried)), initialise(Generator(gan_images.NOISE, width_tried)),
+                                    steps, [shown])
+for width_tried, net in by_width.items():
+    drawn = drawn_by(net)
+    line(f"width {width_tried}", drawn)
+    print(f"{'sharpness, real digits being 1':>34}: {gan_images.sharpness(drawn) / gan_images.sharpness(real_test):.2f}")
+
+# %% [markdown]
+# **Sharpness** is here the mean square of the Laplacian, the sum of a pixel's four neighbours less four times the pixel: what an edge detector sees. It belongs beside the distance, not in its place: noise is sharp too. One seed shows little. Over seeds:
+#
+# WIDTH_TABLE
+#
+# Measured by the same command. WIDTH_WORDS
 
 # %% [markdown]
 # ## 3 · When to stop
@@ -252,6 +496,83 @@ for run in runs:
 
 # %% [markdown]
 # ## 4 · Labels
+#
+# Two kinds of label are meant when people talk of GANs: the *real/fake* labels that $D$ is trained on, and the *classes* of the images. Both can be played with.
+#
+# ### Smoothing
+#
+# Teach $D$ to say $r$ of real images and $s$ of fakes, in the place of 1 and 0. In `gan_math` you found its optimum,
+#
+# $$ D^*(x) = \frac{r\,p_\text{data}(x) + s\,p_g(x)}{p_\text{data}(x)+p_g(x)} . $$
+#
+# Go on from there. Write $D_0 = p_\text{data}/(p_\text{data}+p_g)$ for the optimum without smoothing. Since $p_g/(p_\text{data}+p_g) = 1 - D_0$,
+#
+# $$ D^* = r D_0 + s(1 - D_0) = s + (r-s)\,D_0 . $$
+#
+# The generator climbs $\log D$, so what it gets at its points is the gradient of $\log D^*$ in $x$:
+#
+# $$ \boxed{\;\nabla \log D^* = \frac{(r-s)\,\nabla D_0}{s + (r-s)\,D_0}\;} $$
+#
+# Now two cases.
+#
+# **One side, $s = 0$.** Then $\nabla \log D^* = \dfrac{r\nabla D_0}{r D_0} = \nabla\log D_0$. The $r$ cancels: $\log D^* = \log r + \log D_0$, and a constant has no gradient. *At its optimum, a discriminator that was smoothed on the real side gives the generator exactly the gradient of one that wasn't.* (Prediction 1.)
+#
+# **Both sides, $s > 0$.** Far from the data $D_0 \to 0$. Without smoothing, $\nabla\log D_0 = \nabla D_0/D_0$ stays large there, since numerator and denominator vanish together. With smoothing the denominator stays above $s$, and the gradient goes to 0 with $\nabla D_0$: the
+# fakes that need the pull most get none. It is the saturation of `gan_math`, through the back door.
+#
+# Check both with numbers: data around 0, fakes around 3, and the slope of $\log D^*$ by differences.
+
+# %%
+def density(x, mean):
+    return torch.exp(-0.5 * (x - mean) ** 2) / math.sqrt(2 * math.pi)
+
+
+x = torch.linspace(-2, 8, 2_001, dtype=torch.float64)
+unsmoothed = density(x, 0.0) / (density(x, 0.0) + density(x, 3.0))
+figure, axes = plt.subplots(figsize=(8, 3))
+for (r, s), colour, dash in (((1.0, 0.0), BLACK, "-"), ((0.9, 0.0), GREEN, "--"), ((0.9, 0.1), VERMILLION, "-.")):
+    slope = torch.gradient((s + (r - s) * unsmoothed).log(), spacing=(x,))[0]
+    axes.plot(x, slope, dash, color=colour, linewidth=2, label=f"real → {r}, fake → {s}")
+    at = {place: slope[(x - place).abs().argmin()].item() for place in (1.5, 3.0, 6.0)}
+    print(f"targets {r}, {s}:  " + "   ".join(f"slope at x = {place}: {value:8.4f}" for place, value in at.items()))
+axes.fill_between(x, -3.2 * density(x, 3.0), 0, color=ORANGE, alpha=0.3, label="where the fakes are")
+axes.set(xlabel="x", ylabel="slope of log D* (negative: to the left, to the data)", ylim=(-3.3, 0.2))
+axes.legend(loc="lower left")
+plt.show()
+
+# %% [markdown]
+# The green line lies on the black one. So what is one-sided smoothing good for? For a $D$ that *isn't* at its optimum. Without smoothing, what it is taught to say of a point where only real images lie is $+\infty$, as a logit: its weights may grow without end, and with them the slopes that $G$
+# gets. With $r = 0.9$ the largest logit that it is taught is $\log\frac{0.9}{0.1} = 2.2$. (And $-\infty$ stays possible on the side of the fakes, which is what $G$ lives on.) It is a bound on confidence, not another game: for $p_g = p_\text{data}$, $D^*$ is the constant $\frac r2$, flat, and there $G$ rests as before.
+#
+# ### Flipping
+#
+# Another piece of advice (Chintala et al. 2016): make the labels noisy, and *flip* some of them. Let each label be flipped with the probability $\varepsilon$. What does $D$ minimise? The cost of a logit $a$ with the label $y$ is
+#
+# $$ \ell(a, y) = -y \log\sigma(a) - (1-y)\log(1-\sigma(a)) = \operatorname{softplus}(a) - y\,a , $$
+#
+# where the second form uses $\operatorname{softplus}(-a) = \operatorname{softplus}(a) - a$. It is **linear in $y$**. So its expectation over a random label is the cost at the expected label, $\mathbb{E}\,\ell(a, y) = \ell(a, \mathbb{E} y)$, and the expected label is
+# $1-\varepsilon$ for real images and $\varepsilon$ for fakes. *On average, flipping is smoothing on both sides*, with $r = 1-\varepsilon$ and $s = \varepsilon$ (prediction 3), and has its flaw.
+#
+# But only on average. Flipping one label changes its cost by $\ell(a, 1) - \ell(a, 0) = -a$: by the logit itself. A coin that falls on 1 with the probability $\varepsilon$ has the variance $\varepsilon(1-\varepsilon)$, and independent variances add up. For $D$'s loss, the sum of a mean over $n$ real logits $a_i$ and one over $m$ fake logits $b_j$,
+#
+# $$ \operatorname{Var} = \varepsilon(1-\varepsilon)\left[\frac{1}{n^2}\sum_i a_i^2 + \frac{1}{m^2}\sum_j b_j^2\right] . $$
+#
+# The surer $D$ is, the louder the noise. Smoothing gives the same expectation without it.
+#
+# ### Exercise 4 · Smoothed and flipped labels  *(medium, 20 minutes)*
+#
+# * `smoothed_loss`: $D$'s loss with the targets $r$ and $s$, from logits up to ±10,000.
+# * `flipped_optimum`: the best $D$ when labels of both kinds are flipped with the probability $\varepsilon$. Where both densities are 0, answer ½.
+# * `flip_noise`: the standard deviation of $D$'s loss over the flips.
+#
+# <details><summary>Hint 1</summary>
+#
+# $\operatorname{softplus}(a) - t\,a$, averaged over the batch, for each of the two batches with its own target $t$. Both `F.softplus` and the product stay finite.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\frac{1}{n^2}\sum_i a_i^2$ is `logits.square().mean() / n`. For `flipped_optimum`, put $r = 1-\varepsilon$ and $s = \varepsilon$ into the formula above, and mind 0/0: `torch.where` takes both branches, so the divisor must not be 0 in the one that isn't used either.
+# </details>
 
 # %% solution="smoothing"
 def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
@@ -290,6 +611,71 @@ def flip_noise(real_logits, fake_logits, flipped):
 # %% check="smoothing"
 check("smoothing")
 
+# %% [markdown]
+# The formulas against 20,000 real flips of a batch's labels:
+
+# %%
+torch.manual_seed(0)
+real_logits, fake_logits, flipped = 2 + torch.randn(32, dtype=torch.float64), -2 + torch.randn(32, dtype=torch.float64), 0.1
+cost = lambda logits, labels: F.softplus(logits) - labels * logits
+flips = (torch.rand(2, 20_000, 32) < flipped).double()
+losses = cost(real_logits, 1 - flips[0]).mean(1) + cost(fake_logits, flips[1]).mean(1)
+print(f"mean of the loss over the flips:  {losses.mean():.4f};  smoothed_loss: {smoothed_loss(real_logits, fake_logits, 1 - flipped, flipped):.4f}")
+print(f"its standard deviation:           {losses.std():.4f};  flip_noise:    {flip_noise(real_logits, fake_logits, flipped):.4f}")
+sure = flip_noise(5 * real_logits, 5 * fake_logits, flipped)
+print(f"and for a D that is five times as sure: {sure:.4f}")
+
+# %% [markdown]
+# What smoothing and flipping do to digits is in the table of section 1.
+#
+# ### Classes
+#
+# Now the other labels. A **conditional** GAN (Mirza & Osindero 2014) tells both players which of the ten digits is meant. In `gan_math` the class was a one-hot vector beside the image. Here is what large GANs do instead, and why.
+#
+# $D$'s best logit for an image $x$ *with* the class $y$ is the log of the ratio of the joint densities. Split both:
+#
+# $$ a^*(x, y) = \log\frac{p(x, y)}{q(x, y)} = \underbrace{\log\frac{p(y \mid x)}{q(y \mid x)}}_{\text{is it a picture of } y\text{?}} + \underbrace{\log\frac{p(x)}{q(x)}}_{\text{is it a picture?}} $$
+#
+# with $p$ for the data and $q$ for the fakes. Suppose that $D$ has features $\varphi(x)$ by which the class can be read with a softmax, from data with weights $v^p_y$ and from fakes with weights $v^q_y$:
+#
+# $$ \log p(y\mid x) = \langle v^p_y, \varphi(x)\rangle - \log Z_p(\varphi(x)), \qquad Z_p(\varphi) = \sum_{y'} e^{\langle v^p_{y'}, \varphi\rangle}, $$
+#
+# and likewise for $q$. In the difference, the normalisers don't depend on $y$. Put them together with the second term:
+#
+# $$ a^*(x, y) = \big\langle \underbrace{v^p_y - v^q_y}_{e_y}, \varphi(x)\big\rangle + \underbrace{\log Z_q - \log Z_p + \log\frac{p(x)}{q(x)}}_{\psi(\varphi(x))} . $$
+#
+# So $D$ needs one vector $e_y$ for each class, an **embedding**, whose inner product with the features is added to the ordinary logit. This is the *projection discriminator* (Miyato & Koyama 2018). Check the algebra on densities that are known: three classes, a Gaussian
+# each in the data and another each in the fakes, all with the same covariance. With $\varphi(x) = x$, how $a^*$ differs between two classes should be linear in $x$, whatever $\psi$ is:
+
+# %%
+torch.manual_seed(0)
+of_data, of_fakes = torch.randn(3, 2, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)
+places = 2 * torch.randn(200, 2, dtype=torch.float64)
+log_density = lambda centres: -0.5 * torch.cdist(places, centres).square()  # (200, 3), up to a constant that cancels
+best_logit = log_density(of_data) - log_density(of_fakes)
+with_one = torch.cat([places, torch.ones(200, 1, dtype=torch.float64)], 1)
+for a, b in ((0, 1), (1, 2)):
+    difference = best_logit[:, a] - best_logit[:, b]
+    solution = torch.linalg.lstsq(with_one, difference[:, None]).solution[:, 0]
+    embeddings = (of_data - of_fakes)[a] - (of_data - of_fakes)[b]
+    print(f"classes {a} and {b}: slopes {[round(value, 4) for value in solution[:2].tolist()]}, e_{a} − e_{b} by the formula "
+          f"{[round(value, 4) for value in embeddings.tolist()]}, largest error {(with_one @ solution - difference).abs().max():.0e}")
+
+# %% [markdown]
+# ### Exercise 5 · Classes for both players  *(medium, 20 minutes)*
+#
+# * `ClassGenerator(noise, width, classes)`: an `nn.Embedding` of each class as `noise` numbers, first; then your `Generator`, of the noise with the embedding behind it, so of $2\cdot$`noise` inputs.
+# * `ClassDiscriminator(width, classes)`: your `Discriminator`, and then an embedding as long as its features, which begins with zeros. The logit is that of the `Discriminator` plus the inner product.
+#
+# <details><summary>Hint 1</summary>
+#
+# In a class derived from `Discriminator`, `self.features(x)` is there. The last line of `Discriminator.forward` gives the part without the class.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The inner product of row $i$ with row $i$: `(embedded * seen).sum(dim=1, keepdim=True)`. Without `keepdim`, $(n, 1) + (n,)$ broadcasts to $(n, n)$ and nothing complains.
+# </details>
+
 # %% solution="conditional"
 class ClassGenerator(nn.Module):
     """Noise (n, noise) and classes (n,) → images (n, 1, 28, 28): an embedding of the class beside the noise, then a Generator."""
@@ -325,6 +711,28 @@ class ClassDiscriminator(Discriminator):
 
 # %% check="conditional"
 check("conditional")
+
+# %% [markdown]
+# Train it by the same round. For each batch, $D$ is $x \mapsto D(x, y)$ and $G$ is $z \mapsto G(z, y)$ with that batch's classes; `gan_images.train` hands your round just these functions.
+
+# %% tags=["train"]
+torch.manual_seed(0)
+classes_shown = torch.arange(10, device=scale.device).repeat(5)
+class_G = initialise(ClassGenerator(gan_images.NOISE, width, 10))
+class_D = initialise(ClassDiscriminator(width, 10))
+class_G = watched("Digits with their classes", class_D, class_G, 2 * steps, [shown, classes_shown], labels=digits.labels.to(scale.device))
+
+# %% tags=["train"]
+from course_lib import frechet
+
+wanted = torch.arange(1_000) % 10
+ordered = drawn_by(class_G, wanted.to(scale.device))
+line("without classes", drawn_by(dcgan_G))
+line("with classes, twice the steps", ordered)
+print(f"The classifier reads the digit that was ordered in {frechet.accuracy(ordered / 2 + 0.5, wanted):.0%} of them; by chance it would be 10 %.")
+
+# %% [markdown]
+# What do labels buy? CLASS_WORDS
 
 # %% [markdown]
 # ## 5 · Other objectives
@@ -860,12 +1268,225 @@ for name, G in (("single", collapsed), ("packs of 4", packed)):
 
 # %% [markdown]
 # ## 7 · Looking
+#
+# A distance is one number. Before you believe it, look, and know what to look for.
+#
+# ### Between two noises
+#
+# Walk from one noise to another and watch the picture. If $G$ had learned images by heart, it would jump from one to the next; if it has learned what digits are, shapes change by and by. But by which path? Two draws $z_1, z_2$ from $N(0, I)$ in $d$ dimensions have
+# $\mathbb{E}\lVert z\rVert^2 = d$. Their midpoint has the variance $\frac14 + \frac14 = \frac12$ in each coordinate, so $\mathbb{E}\lVert \frac{z_1+z_2}{2}\rVert^2 = \frac d2$: it lies nearer to the origin than the noises that $G$ has trained on. On the great circle,
+#
+# $$ z(t) = \cos(\tfrac{\pi}{2} t)\, z_1 + \sin(\tfrac{\pi}{2} t)\, z_2 , $$
+#
+# the variance is $\cos^2 + \sin^2 = 1$ at each $t$: every point on the way is again a draw from $N(0, I)$.
+
+# %% tags=["train"]
+ends = torch.randn(2, 6, gan_images.NOISE, generator=torch.Generator().manual_seed(3))
+way = torch.linspace(0, 1, 12)[:, None, None]
+straight = (1 - way) * ends[0] + way * ends[1]
+circle = torch.cos(math.pi / 2 * way) * ends[0] + torch.sin(math.pi / 2 * way) * ends[1]
+many = torch.randn(2, 10_000, gan_images.NOISE)
+print(f"mean of ‖z‖²/d: {many[0].square().mean():.3f} at the ends, {((many[0] + many[1]) / 2).square().mean():.3f} in the middle of the straight line, "
+      f"{((many[0] + many[1]) / math.sqrt(2)).square().mean():.3f} in the middle of the circle")
+figure, panels = plt.subplots(1, 2, figsize=(11, 3.2))
+for panel, path, title in zip(panels, (straight, circle), ("the straight line", "the great circle")):
+    with torch.no_grad():
+        frames = dcgan_G.eval()(path.transpose(0, 1).reshape(-1, gan_images.NOISE).to(scale.device)).cpu()
+    panel.imshow(frames.reshape(6, 12, 28, 28).permute(0, 2, 1, 3).reshape(6 * 28, 12 * 28), cmap="gray", vmin=-1, vmax=1)
+    panel.set_title(f"six walks along {title}")
+    panel.set_axis_off()
+plt.show()
+
+# %% [markdown]
+# ### Has it learned by heart?
+#
+# For each drawn digit, the training image that is nearest to it, pixel by pixel. A copy would have distance 0. What *no* copy looks like, held-out real digits say: they have never been seen by $G$, and have nearest neighbours too.
+
+# %% tags=["train"]
+drawn, training = drawn_by(dcgan_G), images.cpu()
+nearest = lambda some: torch.cdist(some.flatten(1), training.flatten(1)).min(1)
+figure, rows = plt.subplots(2, 10, figsize=(9, 2.2))
+for column, (image, neighbour) in enumerate(zip(drawn[:10], training[nearest(drawn[:10]).indices])):
+    rows[0, column].imshow(image[0], cmap="gray", vmin=-1, vmax=1)
+    rows[1, column].imshow(neighbour[0], cmap="gray", vmin=-1, vmax=1)
+for each in rows.flat:
+    each.set_axis_off()
+rows[0, 0].set_title("drawn", loc="left")
+rows[1, 0].set_title("the nearest training image", loc="left")
+plt.show()
+for name, some in (("drawn", drawn[:300]), ("held-out real", real_test[:300]), ("copied", training[:300])):
+    print(f"{name:>14}: distance to the nearest training image {nearest(some).values.mean():5.2f}, on average over {len(some)}")
+
+# %% [markdown]
+# ### What the average does
+#
+# All along you have looked at a moving average of $G$'s weights (Yazıcı et al. 2019). The same run without it, at its last step:
+
+# %% tags=["train"]
+line("the average", drawn_by(dcgan_G))
+line("G itself, at the last step", drawn_by(dcgan_start))
+
+# %% [markdown]
+# The rates had fallen to 0 by then, so the last weights hardly move any more, and the average has little left to do. AVERAGE_WORDS
+#
+# ### A distance, and how to fool it
+#
+# The Fréchet distance compares two clouds of points as if each were a Gaussian. In one dimension it can be written down and understood: between $N(\mu_1, \sigma_1^2)$ and $N(\mu_2, \sigma_2^2)$,
+#
+# $$ d^2 = \mu_1^2 - 2\mu_1\mu_2 + \mu_2^2 + \sigma_1^2 + \sigma_2^2 - 2\sigma_1\sigma_2 = (\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2 . $$
+#
+# It is the least mean square by which points of the one have to move to become the other: move the point $u$ standard deviations from the one mean to the point $u$ standard deviations from the other, and $\mathbb{E}\big[(\mu_1 + \sigma_1 u - \mu_2 - \sigma_2 u)^2\big]$ is just that,
+# since $\mathbb{E}u = 0$ and $\mathbb{E}u^2 = 1$. In $d$ dimensions, $(\sigma_1-\sigma_2)^2$ becomes $\operatorname{tr}\big(\Sigma_1+\Sigma_2-2(\Sigma_1\Sigma_2)^{1/2}\big)$ (Dowson & Landau 1982). For images the points are features of a classifier (Heusel et al. 2017); with those of a net trained on ImageNet
+# it is called FID. Ours are 64 features of a small net that knows digits, so our numbers can be compared with each other and with nothing that was published.
+#
+# Means and covariances are all it sees. Four ways to have a good score without drawing well:
+
+# %% tags=["train"]
+features_of_real = frechet.features(real_test / 2 + 0.5)
+to_real = lambda features: frechet.frechet_distance(features, features_of_real)
+some = torch.Generator().manual_seed(0)
+copies = training[torch.randperm(len(training), generator=some)[:100]].repeat(10, 1, 1, 1)
+centred = features_of_real - features_of_real.mean(0)
+spread = torch.linalg.cholesky(centred.T @ centred / len(centred) + 1e-4 * torch.eye(64))
+invented = features_of_real.mean(0) + torch.randn(1_000, 64, generator=some) @ spread.T
+print(f"{'1,000 training images, copied':>58}: {to_real(frechet.features(training[:1_000] / 2 + 0.5)):6.1f}")
+print(f"{'100 training images, ten times each':>58}: {to_real(frechet.features(copies / 2 + 0.5)):6.1f}")
+print(f"{'no images at all: features drawn from a Gaussian':>58}: {to_real(invented):6.1f}")
+print(f"{'yours':>58}: {to_real(frechet.features(drawn / 2 + 0.5)):6.1f}")
+print()
+for count in (100, 200, 400, 1_000):
+    print(f"{f'{count} real images only, nothing else changed':>58}: {to_real(frechet.features(training[:count] / 2 + 0.5)):6.1f}")
+
+# %% [markdown]
+# Copies beat you, a hundred of them repeated beat you (prediction 4), and features that belong to no image at all score like real ones. And the estimate depends on the number of images: the fewer, the larger, for the very same distribution. So when somebody compares two distances, ask: the same features, the same number of images, the same real set?
+# And look at nearest neighbours beside it.
 
 # %% [markdown]
 # ## 8 · Broken on purpose
+#
+# ### A pattern that nobody asked for
+#
+# Pictures from a transposed convolution often show a fine chessboard. Where does it come from? Count. A transposed convolution lays a copy of its kernel at each input pixel, $s$ pixels apart, and adds up where they overlap. In one dimension, output pixel $j$ is reached by the inputs $i$ with $0 \le j + p - s\,i < k$. There
+# are $\lceil k/s \rceil$ of them or one less, and exactly $k/s$ at each $j$ when $s$ divides $k$. Put ones into kernels of ones:
+
+# %%
+figure, panels = plt.subplots(1, 3, figsize=(9, 2.6))
+for panel, (kernel_size, padding, extra) in zip(panels, ((3, 1, 1), (4, 1, 0), (5, 2, 1))):
+    overlaps = F.conv_transpose2d(torch.ones(1, 1, 7, 7), torch.ones(1, 1, kernel_size, kernel_size), stride=2, padding=padding, output_padding=extra)[0, 0]
+    panel.imshow(overlaps, cmap="gray", vmin=0, vmax=9)
+    panel.set_title(f"kernel {kernel_size}, stride 2")
+    panel.set_axis_off()
+    inner = overlaps[3:-3, 3:-3]
+    print(f"kernel {kernel_size}: {overlaps.shape[-1]} pixels; contributions to an inner pixel: {sorted(set(inner.flatten().int().tolist()))}")
+plt.show()
+
+# %% [markdown]
+# With kernels of 3 or 5 some pixels get four or more times as many contributions as their neighbours, and the net has to learn weights that undo it; with 4 all get the same (Odena, Dumoulin & Olah 2016). It only takes the *cause* away, not every pattern: a kernel of 4 has four sets of weights, one for each place within a block of two by two, and
+# nothing makes them agree. That is why a young DCGAN shows a grid all the same.
+#
+# ### Four runs
+#
+# Four people have trained the nets that *you* wrote, from the same beginning, for the same number of steps. Three have made a mistake: one has a tanh that is saturated from the start; one let $D$ see real images and fakes in one batch; one let the generator's step move the discriminator too. One has made none. Look at the curves
+# and the pictures, and decide who is who.
+
+# %% tags=["train"]
+from course_lib import broken
+from tqdm.auto import tqdm
+
+games = broken.gans(globals(), 2 * digits.images - 1, 8, scale.pick(smoke=20, cpu=100), progress=lambda letters: tqdm(letters, unit="run"))
+figure, panels = plt.subplots(2, 4, figsize=(12, 4.6), height_ratios=[1.3, 1])
+for column, (letter, game) in enumerate(games.items()):
+    panels[0, column].plot([loss for loss, _ in game.losses], color=BLUE, label="loss of D")
+    panels[0, column].plot([loss for _, loss in game.losses], "--", color=ORANGE, label="loss of G")
+    panels[0, column].set(title=letter, xlabel="step", ylim=(0, 9))
+    sheet = game.pictures[:10, 0].reshape(2, 5, 28, 28).permute(0, 2, 1, 3).reshape(56, 140)
+    panels[1, column].imshow(sheet, cmap="gray", vmin=-1, vmax=1)
+    panels[1, column].set_axis_off()
+panels[0, 0].legend(loc="upper right")
+plt.show()
+
+# %% [markdown]
+# Pictures after so few steps are bad in every run. What would *prove* each mistake? Think of a measurement for each before you run the next cell.
+
+# %%
+my_diagnoses = {"A": "?", "B": "?", "C": "?", "D": "?"}  # "saturated tanh", "one batch", "D moves in G's step" or "sound"
+
+# %% tags=["train"]
+print("     how far G's step     mean slope of the tanh     how much D's logits of real images")
+print("     moves D's weights     in the first pictures     change when other fakes are beside them")
+for letter, game in games.items():
+    print(f"{letter}    {game.pushed:14.5f}     {game.passed:18.3f}     {game.company:26.4f}")
+
+# %% [markdown]
+# <details><summary>The answer</summary>
+#
+# **A** has real images and fakes in one batch. Its curves don't give it away; the last column does: exchange the fakes, and $D$ thinks differently of *the same* real images. Batch norm has mixed them. In separate batches no fake can reach a real image's logit, and the number is 0.
+#
+# **C** lets the generator's step move $D$: its optimiser was given the parameters of both. $D$ is then pushed by each of $G$'s steps towards taking fakes for real. It loses: its loss is far above $\log 4 \approx 1.39$, $G$'s is near 0, and the pictures are noise. It looks like a generator that is winning.
+#
+# **D** began with weights fifty times too large at the end: the tanh's mean slope $1 - \tanh^2$ says how much of a gradient gets through at the start. It can recover, since Adam rescales gradients; it has lost time.
+#
+# **B** is sound.
+# </details>
+
 
 # %% [markdown]
 # ## 9 · In your own words
+#
+# A colleague shows you a table: "Our GAN with trick X has a Fréchet distance of 21.3, the one without has 24.0. So X works."
+#
+# In 100 to 200 words: name three things that you would have to know before you believe it, each with a measurement of this notebook that shows why it matters. Then name one piece of advice for training GANs that held in your runs and one that made no difference, with the figures.
+#
+# <details><summary>What a good answer has in it</summary>
+#
+# Three different reasons why two numbers can differ, or be equal, for a cause that isn't X; each with figures that you can point to in this notebook. Two pieces of advice, with figures, and with the spread over the seeds beside the difference.
+# </details>
+
+# %% [markdown] answer="advice" points=2
+# ### BEGIN SOLUTION
+# *Seeds.* In the table of section 1, runs of one and the same recipe differ between seeds by about as much as many changes of the recipe do; a difference of 2.7 between two single runs says nothing. I'd ask for at least five seeds of each, and their spread.
+#
+# *How the distance was measured.* It depends on the number of images and on the features: in section 7 the same real distribution came out farther with 100 images than with 1,000. Both must use the same.
+#
+# *What the distance doesn't see.* One hundred training images, repeated, had a better distance than my generator. So I'd look at nearest neighbours, and at modes or kinds found, before I call it better. (Also: the same budget in steps or time? Section 2: a wider net may need longer.)
+#
+# Advice that held: rates. With 0.0002, the paper's, 400 steps lead nowhere (distance in the hundreds), with 0.004 to about 100. Advice that made no difference here: one-sided smoothing, whose distances lie within the spread of the plain recipe, as the calculation of section 4 leads one to expect at D's optimum.
+# ### END SOLUTION
+
+# %% [markdown] tags=["instructor"]
+# **Rubric (2 points, halves allowed).**
+#
+# * 1 · Three reasons, each with figures of the notebook (two of them: ½): the spread over seeds; the number of images, the features, or the real set of the distance; that copies or a collapse can score well; the same budget (steps, time, width); whether the best of many checkpoints was reported; whether both were tuned equally.
+# * ½ · A piece of advice that held, with figures that are larger than the spread over seeds.
+# * ½ · One that made no difference, with figures *and* the spread, or the calculation that predicts it (one-sided smoothing).
+#
+# A frequent wrong answer: "21.3 is smaller, so it is better, but only a little". The question is whether it is smaller at all.
 
 # %% [markdown]
 # ## What to remember
+#
+# 1. Halving and doubling: kernel 4, stride 2, padding 1. Kernels that the stride doesn't divide draw chessboards.
+# 2. One round for every objective: $D$ steps on detached fakes, $G$ on the $D$ that has just learned, real and fake in separate calls.
+# 3. At $D$'s optimum, one-sided smoothing leaves $G$'s gradient as it is; smoothing both sides takes it away where it is needed most. Flipping is smoothing on both sides, plus noise.
+# 4. Classes enter $D$ by an inner product with its features: it is what the log of a ratio of softmaxes looks like.
+# 5. A difference smaller than the spread over seeds is no difference.
+# 6. The Fréchet distance sees means and covariances of features, depends on the number of images, and likes copies. Look at pictures and neighbours too.
+#
+# ## What to try next
+#
+# * Give the classes of a conditional GAN *random* labels. What does the projection learn, and does the picture suffer?
+# * Let the discriminator's rate be four times the generator's, and the other way round. Which is more robust, over five seeds?
+# * Train on half of the digits and measure the distance to the nearest training image again. When does it begin to learn by heart?
+#
+# ## Sources
+#
+# * Radford, Metz & Chintala (2016), *Unsupervised representation learning with deep convolutional generative adversarial networks*, ICLR. DCGAN.
+# * Chintala, Denton, Arjovsky & Mathieu (2016), *How to train a GAN? Tips and tricks to make GANs work*. The advice.
+# * Goodfellow et al. (2014), *Generative adversarial nets*, NeurIPS. The non-saturating objective.
+# * Salimans et al. (2016), *Improved techniques for training GANs*, NeurIPS. One-sided label smoothing.
+# * Mirza & Osindero (2014), *Conditional generative adversarial nets*.
+# * Miyato & Koyama (2018), *cGANs with projection discriminator*, ICLR.
+# * Odena, Dumoulin & Olah (2016), *Deconvolution and checkerboard artifacts*, Distill.
+# * Yazıcı et al. (2019), *The unusual effectiveness of averaging in GAN training*, ICLR.
+# * Heusel et al. (2017), *GANs trained by a two time-scale update rule converge to a local Nash equilibrium*, NeurIPS. The Fréchet distance as a score.
+# * Dowson & Landau (1982), *The Fréchet distance between multivariate normal distributions*, J. Multivariate Analysis.
