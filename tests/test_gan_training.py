@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 from scipy import optimize, stats
 from torch import nn
+from torch.nn.utils import parametrize
 
 from autograder.answers import reference_namespace
+from course_lib import gan_recipes
 
 logits = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6).map(lambda values: torch.tensor(values, dtype=torch.float64))
 
@@ -112,6 +114,33 @@ def test_a_penalty_is_in_the_loss_and_in_the_step(lesson):
 
 # --- 3: when to stop ---
 
+def history(loss_D, score):
+    return {"loss_D": torch.as_tensor(loss_D).double(), "loss_G": torch.ones(len(loss_D)).double(), "score": torch.as_tensor(score).double()}
+
+
+@pytest.mark.parametrize("drop, running", [(1.9, False), (2.1, True)])
+def test_progress_begins_at_two_standard_errors(lesson, drop, running):
+    """Quarters of known mean and variance: (−1, 0, 1) has the variance 1, so the standard error is √(2/3)."""
+    quarter = torch.tensor([-1.0, 0.0, 1.0])
+    score = torch.cat([quarter, quarter, quarter + drop * (2 / 3) ** 0.5, quarter])
+    assert lesson["diagnose"](history([1.2] * 50, score)) == ("running" if running else "slow")
+
+
+@pytest.mark.parametrize("level, verdict", [(0.049, "dead"), (0.051, "slow")])
+def test_a_discriminator_has_won_below_0_05(lesson, level, verdict):
+    assert lesson["diagnose"](history([9.0] * 40 + [level] * 10, [1.0, 2.0] * 4)) == verdict
+
+
+def test_recorded_runs_of_each_kind(lesson):
+    """All three verdicts occur, and who was called dead found no mode in as many rounds again."""
+    verdicts = {}
+    for run in gan_recipes.recorded_histories():
+        verdict = lesson["diagnose"]({name: torch.tensor(run[name]).double() for name in ("loss_D", "loss_G", "score")})
+        verdicts.setdefault(verdict, []).append(run)
+    assert set(verdicts) == {"running", "slow", "dead"}
+    assert all(run["modes in the end"] == 0 for run in verdicts["dead"])
+    assert all(run["score when it went on"][-1] < min(run["score"][-8:]) for run in verdicts["running"])
+
 
 # --- 4: labels ---
 
@@ -181,5 +210,130 @@ def test_the_log_ratio_of_labelled_mixtures_is_a_projection():
 
 # --- 5: other objectives ---
 
+def test_least_squares_has_the_optimum_of_the_formula(lesson):
+    """Minimised by Newton over D at two points, one with density ratio 3 : 1, one 1 : 3."""
+    real = torch.tensor([0, 0, 0, 1])  # which of the two points each sample is
+    fake = torch.tensor([0, 1, 1, 1])
+    loss = lambda D: lesson["least_squares"](D[real], D[fake])[0]
+    start = torch.zeros(2, dtype=torch.float64)
+    best = start - torch.linalg.solve(torch.autograd.functional.hessian(loss, start), torch.autograd.functional.jacobian(loss, start))
+    assert torch.allclose(best, torch.tensor([0.75, 0.25], dtype=torch.float64))
+
+
+def test_the_best_clipped_critic_knows_the_distance(lesson):
+    """A linear critic on a line whose slope is clipped to 1 reaches W between two shifted samples: the shift."""
+    critic, points = nn.Linear(1, 1).double(), torch.randn(50, 1, dtype=torch.float64)
+    optimizer = torch.optim.SGD(critic.parameters(), 0.5)
+    for _ in range(20):
+        loss, _ = lesson["wasserstein"](critic(points + 3), critic(points))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        lesson["clip_"](critic, 1.0)
+    assert loss.item() == pytest.approx(-3.0)
+
+
+def test_relativistic_losses_see_differences_only(lesson):
+    real, fake = torch.randn(2, 6, 1, dtype=torch.float64)
+    assert torch.allclose(torch.stack(lesson["relativistic"](real, fake)), torch.stack(lesson["relativistic"](real + 5, fake + 5)))
+    swapped = lesson["relativistic"](fake, real)
+    assert torch.allclose(torch.stack(lesson["relativistic"](real, fake)), torch.stack(swapped[::-1]))
+
+
+def smooth_critic():
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Flatten(), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 1)).double()
+
+
+def penalty_by_differences(D, x, cost, step=1e-6):
+    """The mean of cost(‖∇D‖) over the rows of x, the gradients by central differences."""
+    slopes = [[(D((row + step * unit)[None]) - D((row - step * unit)[None])).item() / (2 * step)
+               for unit in torch.eye(row.numel(), dtype=torch.float64).reshape(-1, *row.shape)] for row in x]
+    return sum(cost(math.hypot(*slope)) for slope in slopes) / len(slopes)
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (4, 2, 2, 2)])
+def test_penalties_are_those_of_finite_differences(lesson, shape):
+    D, real, fake, share = smooth_critic(), *torch.randn(2, *shape, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
+    between = torch.stack([s * r + (1 - s) * f for s, r, f in zip(share, real, fake)])
+    for target in (1.0, 0.0, 0.3):
+        expected = penalty_by_differences(D, between, lambda slope: (slope - target) ** 2)
+        assert lesson["gradient_penalty"](D, real, fake, share, target).item() == pytest.approx(expected, rel=1e-6)
+    assert lesson["r1"](D, real).item() == pytest.approx(penalty_by_differences(D, real, lambda slope: slope**2 / 2), rel=1e-6)
+
+
+def test_penalties_teach_what_finite_differences_say(lesson):
+    D, real, fake, share = smooth_critic(), *torch.randn(2, 4, 8, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
+    for penalty in (lambda: lesson["r1"](D, real), lambda: lesson["gradient_penalty"](D, real, fake, share)):
+        taught = torch.autograd.grad(penalty(), D[1].weight)[0]
+        for place in ((0, 0), (3, 5)):
+            ends = []
+            for move in (1e-6, -2e-6):
+                with torch.no_grad():
+                    D[1].weight[place] += move
+                ends.append(penalty().item())
+            with torch.no_grad():
+                D[1].weight[place] += 1e-6
+            assert taught[place].item() == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_the_penalty_of_the_wasserstein_critic_in_one_dimension_is_zero(lesson):
+    """f(x) = x has slope 1 everywhere: the critic that the penalty is made for."""
+    real, fake, share = torch.randn(5, 1), torch.randn(5, 1), torch.rand(5)
+    assert lesson["gradient_penalty"](lambda x: x, real, fake, share).item() == 0
+    assert lesson["r1"](lambda x: 3 * x, real).item() == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 2, 3, 3)])
+def test_spectral_norm_is_that_of_torch(lesson, shape):
+    """Pass by pass in train mode, with the gradients, and then in eval mode; torch's first version iterates in this order."""
+    torch.manual_seed(0)
+    make = lambda: (nn.Linear(4, 6, bias=False) if len(shape) == 2 else nn.Conv2d(2, 5, 3, bias=False)).double()
+    theirs, mine, x = nn.utils.spectral_norm(make()), make(), torch.randn(3, *((4,) if len(shape) == 2 else (2, 5, 5)), dtype=torch.float64)
+    with torch.no_grad():
+        mine.weight.copy_(theirs.weight_orig)
+    parametrize.register_parametrization(mine, "weight", lesson["SpectralNorm"](theirs.weight_u.clone()), unsafe=True)
+    for _ in range(3):
+        outputs = mine(x), theirs(x)
+        direction = torch.randn_like(outputs[0])
+        gradients = [torch.autograd.grad((output * direction).sum(), net.parameters())[0] for output, net in zip(outputs, (mine, theirs))]
+        assert torch.allclose(*outputs, rtol=1e-10) and torch.allclose(*gradients, rtol=1e-8)
+    for _ in range(300):
+        mine(x), theirs(x)
+    assert torch.allclose(mine.eval()(x), theirs.eval()(x), rtol=1e-8)
+    assert torch.linalg.matrix_norm(mine.weight.flatten(1), 2).item() == pytest.approx(1.0)
+
+
+def test_every_recipe_of_the_table_trains(lesson):
+    """A round or two of each: figures come out, and they are numbers."""
+    for name, recipe in lesson["recipes"].items():
+        G, _, history = gan_recipes.train(recipe, lesson["play_round"], gan_recipes.ring(), 2, runs=2)
+        assert len(history["loss_D"]) == 2 and all(map(math.isfinite, history["loss_D"] + history["loss_G"])), name
+        assert len(gan_recipes.figures(G, gan_recipes.ring())) == 2
+
+
+def test_began_steers_to_its_ratio(lesson):
+    """While generated samples are copied better than γ asks, k goes up; else down, and never out of [0, 1]."""
+    began = lesson["Began"](ratio=0.5, rate=1.0)
+    began(torch.tensor([1.0]), torch.tensor([0.2]))
+    assert began.k == pytest.approx(0.3)
+    began(torch.tensor([1.0]), torch.tensor([0.9]))
+    assert began.k == 0.0
+
 
 # --- 6: mode collapse ---
+
+def test_packs_hold_samples_in_a_row(lesson):
+    images = torch.arange(4 * 2 * 3 * 3).reshape(4, 2, 3, 3)
+    assert torch.equal(lesson["pack"](images, 2)[1], torch.cat([images[2], images[3]]))
+    assert torch.equal(lesson["pack"](images, 1), images)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_the_distance_of_packs_has_its_closed_forms(lesson, m):
+    """Modes lost: 1 − (k'/k)ᵐ. Two modes: the distance of two binomial distributions, since only the count matters."""
+    p, q = torch.full((8,), 1 / 8).double(), torch.tensor([1 / 6] * 6 + [0] * 2).double()
+    assert lesson["packed_distance"](p, q, m).item() == pytest.approx(1 - 0.75**m)
+    binomial = lambda share: [math.comb(m, j) * share**j * (1 - share) ** (m - j) for j in range(m + 1)]
+    expected = sum(abs(a - b) for a, b in zip(binomial(0.5), binomial(0.8))) / 2
+    assert lesson["packed_distance"](torch.tensor([0.5, 0.5]).double(), torch.tensor([0.8, 0.2]).double(), m).item() == pytest.approx(expected)
