@@ -103,7 +103,7 @@ print(f"⟨Cx, y⟩ = {(shrunk * y).sum():.9f}   ⟨x, Cᵀy⟩ = {(x * grown).s
 #
 # ### Why leaky?
 #
-# The generator learns *only* by what comes back through $D$. A ReLU passes on no gradient below 0. Here are two discriminators that have trained for 60 steps against noise, and differ in that alone. How much of the gradient at the image is left?
+# The generator learns *only* by what comes back through $D$. A ReLU passes on no gradient below 0, and after batch norm about half of what comes is below 0. Here are two discriminators that have trained for 60 steps to tell digits from noise, and differ in that alone. What gets through?
 
 # %% tags=["train"]
 from course_lib.data import load_images
@@ -112,7 +112,7 @@ digits = load_images("digits")
 images = (2 * digits.images - 1).to(scale.device)
 for slope in (0.0, 0.2):
     torch.manual_seed(0)
-    judge = nn.Sequential(nn.Conv2d(1, 8, 4, 2, 1), nn.LeakyReLU(slope), nn.Conv2d(8, 16, 4, 2, 1), nn.LeakyReLU(slope),
+    judge = nn.Sequential(nn.Conv2d(1, 8, 4, 2, 1), nn.LeakyReLU(slope), nn.Conv2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.LeakyReLU(slope),
                           nn.Flatten(), nn.Linear(784, 1))
     optimizer = torch.optim.Adam(judge.parameters(), 4e-3)
     for _ in range(60):
@@ -122,14 +122,17 @@ for slope in (0.0, 0.2):
         loss.backward()
         optimizer.step()
     fake = (torch.rand(500, 1, 28, 28) * 2 - 1).requires_grad_()
-    hidden = judge[:4](fake)
-    gradient, = torch.autograd.grad(judge[4:](hidden).sum(), fake)
-    silent = (hidden <= 0).double().mean((0, 2, 3))
-    print(f"slope {slope}: units at or below 0: {(hidden <= 0).double().mean():6.1%}; channels that are so for every fake: {(silent == 1).sum()} of 16; "
-          f"pixels with a gradient of exactly 0: {(gradient == 0).double().mean():6.1%}; mean |gradient| {gradient.abs().mean():.2g}")
+    first = judge[0](fake)
+    second = judge[1:4](first)
+    gradient, = torch.autograd.grad(judge[4:](second).sum(), fake)
+    closed = [(layer <= 0).double().mean() for layer in (first, second)]
+    dead = sum((layer <= 0).flatten(1).all(0).sum().item() for layer in (first, second))
+    print(f"slope {slope}: at or below 0 are {closed[0]:.0%} of the first layer and {closed[1]:.0%} of the second, {dead} units for every fake; "
+          f"pixels without any gradient: {(gradient == 0).double().mean():.1%}; mean |gradient|: {gradient.abs().mean():.2g}")
 
 # %% [markdown]
-# Note what the two lines say, and what they don't: that fewer gradients are 0 is certain, by construction. Whether the pictures get better for it is another question, and is answered by the table at the end of this section.
+# At slope 0, each of those units is a closed door; at slope 0.2 it lets a fifth through. Yet hardly a pixel is left without any gradient, since many units look at it and some are open. A unit that is closed for *every* fake would be dead; count them in the output. Whether the pictures get better by leaky doors is another question,
+# and is answered by the table at the end of this section.
 #
 # ### Exercise 1 · The nets  *(medium, 30 minutes)*
 #
@@ -228,11 +231,11 @@ print("width   predicted   measured")
 for width in (4, 8, 32, 128):
     torch.manual_seed(0)
     with torch.no_grad():
-        before_tanh = torch.atanh(initialise(Generator(16, width))(torch.randn(200, 16)).double())
-    print(f"{width:5}   {0.02 * math.sqrt(2 * width):9.3f}   {before_tanh.std():8.3f}")
+        squares = [torch.atanh(initialise(Generator(16, width))(torch.randn(50, 16)))[:, :, 2:-2, 2:-2].square().mean() for _ in range(20)]
+    print(f"{width:5}   {0.02 * math.sqrt(2 * width):9.3f}   {torch.stack(squares).mean().sqrt():8.3f}")
 
 # %% [markdown]
-# (A few per cent off: the border has fewer neighbours to sum over, and batch norm's weights aren't exactly 1.)
+# (The root of the mean square, over twenty beginnings; without the border, where there are fewer neighbours to sum over.)
 #
 # ### Exercise 2 · One round  *(medium, 20 minutes)*
 #
@@ -421,7 +424,7 @@ for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
 #
 # Whatever the unit of the scores, both sides have it. (Scores that follow each other aren't quite independent, so the true error is larger. It is a rule of thumb, and better than an eye that wants the run to be going well.)
 #
-# ### Exercise · A monitor  *(medium, 15 minutes)*
+# ### Exercise 3 · A monitor  *(medium, 15 minutes)*
 #
 # From the history alone, say one of three things, in this order:
 #
@@ -799,7 +802,7 @@ for c in (0.01, 0.1, 1.0):
 #
 # Only differences count: add 5 to all of $D$'s outputs, and nothing changes. $D$ can't push all fakes below one common bar and be done with it; each is held against a real sample, wherever that lies. Note that $G$'s loss now looks at the real samples too: your round hands it both.
 #
-# ### Exercise · Three objectives  *(easy, 15 minutes)*
+# ### Exercise 6 · Three objectives  *(easy, 15 minutes)*
 #
 # <details><summary>Hint 1</summary>
 #
@@ -883,7 +886,7 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 #
 # One trap: each sample has a gradient of its own, but autograd differentiates one number. Take the *sum* of the logits. Since the $i$-th logit depends on the $i$-th sample only, row $i$ of the gradient of the sum is $\nabla D(x_i)$. (With batch norm in $D$ that is no longer true: there, every logit depends on all samples. Critics with a gradient penalty go without it.)
 #
-# ### Exercise · Penalties  *(medium, 20 minutes)*
+# ### Exercise 7 · Penalties  *(medium, 20 minutes)*
 #
 # <details><summary>Hint 1</summary>
 #
@@ -891,7 +894,7 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `slope, = torch.autograd.grad(D(x).sum(), x, create_graph=True)`; then `slope.flatten(1)` has a row for each sample. The norm is taken of each row, the mean over the rows.
+# `torch.autograd.grad` of the summed logits, with `create_graph=True`, gives a tuple of one tensor, shaped like the samples. Flattened from dimension 1 on, it has a row for each. The norm is taken of each row, the mean over the rows.
 # </details>
 
 # %% solution="penalties"
@@ -993,17 +996,17 @@ for name, penalty in {"no penalty": lambda D, fake: 0.0,
 #
 # The part of $A$ that would only make $W$ longer is taken out. A convolution's weight (out, in, height, width) is read as a matrix with a row for each output channel; that isn't quite the stretch of the convolution, but it is what everybody divides by.
 #
-# ### Exercise · Spectral norm  *(medium, 20 minutes)*
+# ### Exercise 8 · Spectral norm  *(medium, 20 minutes)*
 #
 # First the function, then a parametrisation around it that remembers $u$: PyTorch calls its `forward` whenever the layer's `weight` is used.
 #
 # <details><summary>Hint 1</summary>
 #
-# `matrix = weight.flatten(1)`. The iterations stand within `torch.no_grad()`, σ outside: so u and v are constants, and σ isn't.
+# `weight.flatten(1)` is the matrix, of any weight. The iterations stand within `torch.no_grad()`, σ outside: so u and v are constants, and σ isn't.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `self.register_buffer("u", u)` in `__init__`; in `forward`, `self.u.copy_(…)` when `self.training`.
+# In `__init__`, `self.register_buffer` keeps u under a name; in `forward`, `self.u.copy_(…)` when `self.training`.
 # </details>
 
 # %% solution="spectral_norm"
@@ -1197,7 +1200,7 @@ plt.show()
 #
 # *No collapse, but the same distance.* Let $q$ have all modes, half of them too often and half too seldom: $q_j = \frac{1 \pm 0.5}{k}$. Then $d(p, q) = 0.25$ as well. A single-sample $D$ of that kind finds both equally bad. And packs? Compute it.
 #
-# ### Exercise · Packing  *(easy, 10 minutes)*
+# ### Exercise 9 · Packing  *(easy, 10 minutes)*
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1382,7 +1385,7 @@ for panel, (kernel_size, padding, extra) in zip(panels, ((3, 1, 1), (4, 1, 0), (
 plt.show()
 
 # %% [markdown]
-# With kernels of 3 or 5 some pixels get four or more times as many contributions as their neighbours, and the net has to learn weights that undo it; with 4 all get the same (Odena, Dumoulin & Olah 2016). It only takes the *cause* away, not every pattern: a kernel of 4 has four sets of weights, one for each place within a block of two by two, and
+# With kernels of 3 some pixels get four times as many contributions as others, with 5 more than twice as many, and the net has to learn weights that undo it; with 4 all get the same (Odena, Dumoulin & Olah 2016). It only takes the *cause* away, not every pattern: a kernel of 4 has four sets of weights, one for each place within a block of two by two, and
 # nothing makes them agree. That is why a young DCGAN shows a grid all the same.
 #
 # ### Four runs
@@ -1471,7 +1474,10 @@ for letter, game in games.items():
 # 3. At $D$'s optimum, one-sided smoothing leaves $G$'s gradient as it is; smoothing both sides takes it away where it is needed most. Flipping is smoothing on both sides, plus noise.
 # 4. Classes enter $D$ by an inner product with its features: it is what the log of a ratio of softmaxes looks like.
 # 5. A difference smaller than the spread over seeds is no difference.
-# 6. The Fréchet distance sees means and covariances of features, depends on the number of images, and likes copies. Look at pictures and neighbours too.
+# 6. A small loss of $D$ proves that the fakes are far off; a flat one proves nothing. Ask a score, and measure its changes in standard errors.
+# 7. Least squares has the same best $D$ without the flat ends. Wasserstein needs a critic of bounded slope: clipping bounds it badly, a penalty on the gradient or spectral norm well. A penalty centred at 0 lets $D$ come to rest; one centred at 1 doesn't.
+# 8. Collapse is counted by modes, quality and reverse KL together. Packs of samples make $D$ see it.
+# 9. The Fréchet distance sees means and covariances of features, depends on the number of images, and likes copies. Look at pictures and neighbours too.
 #
 # ## What to try next
 #
@@ -1490,4 +1496,16 @@ for letter, game in games.items():
 # * Odena, Dumoulin & Olah (2016), *Deconvolution and checkerboard artifacts*, Distill.
 # * Yazıcı et al. (2019), *The unusual effectiveness of averaging in GAN training*, ICLR.
 # * Heusel et al. (2017), *GANs trained by a two time-scale update rule converge to a local Nash equilibrium*, NeurIPS. The Fréchet distance as a score.
+# * Mao et al. (2017), *Least squares generative adversarial networks*, ICCV.
+# * Arjovsky & Bottou (2017), *Towards principled methods for training generative adversarial networks*, ICLR. Noise at the inputs.
+# * Arjovsky, Chintala & Bottou (2017), *Wasserstein GAN*, ICML. Clipping, and the sentence quoted on it.
+# * Gulrajani et al. (2017), *Improved training of Wasserstein GANs*, NeurIPS. The gradient penalty.
+# * Mescheder, Geiger & Nowozin (2018), *Which training methods for GANs do actually converge?*, ICML. R1, and the Dirac-GAN.
+# * Miyato, Kataoka, Koyama & Yoshida (2018), *Spectral normalization for generative adversarial networks*, ICLR.
+# * Jolicoeur-Martineau (2019), *The relativistic discriminator: a key element missing from standard GAN*, ICLR.
+# * Huang, Gokaslan, Kuleshov & Tompkin (2024), *The GAN is dead; long live the GAN! A modern GAN baseline*, NeurIPS. R3GAN: the pairing with R1 and R2.
+# * Salimans & Kingma (2016), *Weight normalization*, NeurIPS.
+# * Berthelot, Schumm & Metz (2017), *BEGAN: boundary equilibrium generative adversarial networks*.
+# * Lin, Khetan, Fanti & Oh (2018), *PacGAN: the power of two samples in generative adversarial networks*, NeurIPS.
+# * Székely & Rizzo (2013), *Energy statistics*, J. Statistical Planning and Inference. The energy distance.
 # * Dowson & Landau (1982), *The Fréchet distance between multivariate normal distributions*, J. Multivariate Analysis.
