@@ -235,7 +235,7 @@ for width in (4, 8, 32, 128):
     print(f"{width:5}   {0.02 * math.sqrt(2 * width):9.3f}   {torch.stack(squares).mean().sqrt():8.3f}")
 
 # %% [markdown]
-# (The root of the mean square, over twenty beginnings; without the border, where there are fewer neighbours to sum over.)
+# (The root of the mean square over twenty beginnings, without the border, where there are fewer neighbours to sum over. Since batch norm sets the mean square over *all* places to 1, those inside are a little louder.)
 #
 # ### Exercise 2 · One round  *(medium, 20 minutes)*
 #
@@ -404,14 +404,14 @@ for width_tried, net in by_width.items():
 # %%
 x = torch.linspace(-15, 15, 6001, dtype=torch.float64)
 dx = x[1] - x[0]
-print("distance   " + "".join(f"bound, t = {t:<8}" for t in (0.25, 0.5, 1, 2)) + "JSD")
+print("distance   " + "".join(f"bound, t = {t:<8}" for t in (0.25, 0.5, 1, 4)) + "JSD")
 for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
     log_p, log_q = (torch.distributions.Normal(mean, 1.0).log_prob(x) for mean in (0.0, distance))
     p, q, best = log_p.exp(), log_q.exp(), log_p - log_q
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
     divergence = ((p * (log_p - log_m) + q * (log_q - log_m)).sum() * dx / 2).item()
-    losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item() for t in (0.25, 0.5, 1, 2)]
-    print(f"{distance:8}   " + "".join(f"{math.log(2) - loss / 2:<19.4f}" for loss in losses) + f"{divergence:.4f}")
+    losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item() for t in (0.25, 0.5, 1, 4)]
+    print(f"{distance:8}   " + "".join(f"{math.log(2) - loss / 2 + 0.0:<19.4f}" for loss in losses) + f"{divergence:.4f}")
 
 # %% [markdown]
 # At $t = 1$ the bound is the divergence itself; everywhere else it is less, and may even be negative.
@@ -467,20 +467,23 @@ check("monitor")
 # Now on runs that really happened. Each is a GAN on the ring of eight Gaussians from `gan_math`, recorded beforehand. Your monitor sees the left of the dotted line; then the run went on as long again. Look at the losses first, and decide for yourself which you would have stopped.
 
 # %%
+import textwrap
+
 from course_lib.gan_recipes import recorded_histories
 
 runs = recorded_histories()
-figure, axes = plt.subplots(2, len(runs), figsize=(13, 4.4), sharex="col")
+figure, axes = plt.subplots(2, len(runs), figsize=(13, 5), sharex="col")
 for (loss_axes, score_axes), run in zip(axes.T, runs):
-    steps = torch.linspace(0, run["rounds"], len(run["loss_D"]))
-    loss_axes.plot(steps, run["loss_D"], color=BLUE, label="D's loss")
-    loss_axes.plot(steps, run["loss_G"], color=ORANGE, linestyle="--", label="G's loss")
-    score_axes.plot(torch.linspace(0, run["rounds"], len(run["score"])), run["score"], color=BLACK, label="score")
-    score_axes.axvline(run["rounds"], color=BLACK, linestyle=":")
+    at = lambda count, first=0: first + torch.linspace(run["rounds"] / count, run["rounds"], count)    # the rounds that `count` numbers stand for
     later = run["score when it went on"]
-    score_axes.plot(torch.linspace(run["rounds"], 2 * run["rounds"], len(later)), later, color=GREEN, label="how it went on")
-    loss_axes.set_title(run["told"], fontsize=9)
-    score_axes.set(xlabel="round", yscale="log")
+    loss_axes.plot(at(len(run["loss_D"])), run["loss_D"], color=BLUE, label="D's loss")
+    loss_axes.plot(at(len(run["loss_G"])), run["loss_G"], color=ORANGE, linestyle="--", label="G's loss")
+    score_axes.plot(at(len(run["score"])), run["score"], color=BLACK, label="score")
+    score_axes.plot(at(len(later), run["rounds"]), later, color=GREEN, label="how it went on")
+    score_axes.axvline(run["rounds"], color=BLACK, linestyle=":")
+    loss_axes.set_title("\n".join(textwrap.wrap(run["told"], 22)), fontsize=9)
+    loss_axes.set_ylim(bottom=0)
+    score_axes.set(xlabel="round", yscale="log", ylim=(4e-3, 30))
 for each in axes[:, 0]:
     each.legend(fontsize=8)
 plt.show()
@@ -490,12 +493,12 @@ for run in runs:
           f"{sum(run['score when it went on'][-2:]) / 2:.3f}, with {run['modes in the end']} of 8 modes")
 
 # %% [markdown]
-# Read them from left to right, with your verdicts below:
+# Read them from left to right, with your verdicts above:
 #
-# * The first two have flat losses nearly all the time, and the best of scores to come. Who had stopped the first when $D$'s loss had stood at 1.3 for some hundred rounds would have missed seven eighths of the way.
+# * In the first two, $D$'s loss stands still from round 400 on, at about 1.3 and 1.4. Who had stopped there would have missed the best: the scores fell to a quarter and to a tenth of what they were.
 # * The third is slow because it has arrived: all modes, and little left to gain. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
-# * In the fourth $D$ is far ahead, with a loss of 0.2. Not 0: the bound says $\mathrm{JSD} \ge 0.59$ of at most 0.69. Alive isn't well. The scores rise, and went on rising; the rates are what to change.
-# * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ needs only look whether a point is out of reach. Its loss is 0.002, and $\mathrm{JSD} \ge 0.692$. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
+# * In the fourth, $D$'s loss lay at 0 for half of the way, and has come back to 0.2. So it isn't dead, by the rule. But alive isn't well: the scores rise, and went on rising. The rates are what to change.
+# * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ need only look whether a point is out of reach. Its loss is 0.002, so $\mathrm{JSD} \ge 0.692$, of at most 0.693. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
 
 # %% [markdown]
 # ## 4 · Labels
@@ -539,7 +542,7 @@ for (r, s), colour, dash in (((1.0, 0.0), BLACK, "-"), ((0.9, 0.0), GREEN, "--")
     at = {place: slope[(x - place).abs().argmin()].item() for place in (1.5, 3.0, 6.0)}
     print(f"targets {r}, {s}:  " + "   ".join(f"slope at x = {place}: {value:8.4f}" for place, value in at.items()))
 axes.fill_between(x, -3.2 * density(x, 3.0), 0, color=ORANGE, alpha=0.3, label="where the fakes are")
-axes.set(xlabel="x", ylabel="slope of log D* (negative: to the left, to the data)", ylim=(-3.3, 0.2))
+axes.set(xlabel="x", ylabel="slope of log D*", ylim=(-3.3, 0.2))
 axes.legend(loc="lower left")
 plt.show()
 
@@ -953,32 +956,30 @@ print(f"R1 of a small net, at one weight: by code {weight.grad[0, 0]:.8f}, by fi
 # Does a target of 1 or of 0 matter? Take the Dirac-GAN of `gan_math`: the data at 0, the generator's one sample at $\theta$, $D(x) = \psi x$. Wasserstein's losses, both players at once, with each penalty; the penalties are yours.
 
 # %%
-def dirac_distance(penalty, steps=500, h=0.1):
-    """The distance of (θ, ψ) from the equilibrium after `steps` simultaneous steps from (1, 1), and the least on the way of the last 100."""
-    theta, psi = torch.ones(2, 1, 1, dtype=torch.float64)
-    path = []
+def dirac_end(penalty, steps=500, h=0.1):
+    """(θ, ψ) after `steps` simultaneous steps from (1, 1)."""
+    theta = psi = torch.ones(1, 1, dtype=torch.float64)
     for _ in range(steps):
         theta, psi = theta.detach().requires_grad_(), psi.detach().requires_grad_()
         D = lambda x: x @ psi
-        loss_D, loss_G = wasserstein(D(torch.zeros_like(theta)), D(theta))
-        slope_psi, = torch.autograd.grad(wasserstein(D(torch.zeros_like(theta)), D(theta.detach()))[0] + penalty(D, theta.detach()), psi)
+        loss_D, _ = wasserstein(D(origin), D(theta.detach()))
+        _, loss_G = wasserstein(D(origin), D(theta))
+        slope_psi, = torch.autograd.grad(loss_D + penalty(D, theta.detach()), psi)
         slope_theta, = torch.autograd.grad(loss_G, theta)
         theta, psi = theta - h * slope_theta, psi - h * slope_psi
-        path.append(math.hypot(theta.item(), psi.item()))
-    return path[-1], min(path[-100:])
+    return theta.item(), psi.item()
 
 
-zero = torch.zeros(1, 1, dtype=torch.float64)
-half = torch.full((1,), 0.5, dtype=torch.float64)
+origin, half = torch.zeros(1, 1, dtype=torch.float64), torch.full((1,), 0.5, dtype=torch.float64)
 for name, penalty in {"no penalty": lambda D, fake: 0.0,
-                      "gradient penalty, target 1": lambda D, fake: gradient_penalty(D, zero, fake, half),
-                      "gradient penalty, target 0": lambda D, fake: gradient_penalty(D, zero, fake, half, target=0.0),
-                      "R1": lambda D, fake: r1(D, zero)}.items():
-    last, least = dirac_distance(penalty)
-    print(f"{name:>28}: {last:.3g} from the equilibrium after 500 steps, never nearer than {least:.3g} in the last 100")
+                      "gradient penalty, target 1": lambda D, fake: gradient_penalty(D, origin, fake, half),
+                      "gradient penalty, target 0": lambda D, fake: gradient_penalty(D, origin, fake, half, target=0.0),
+                      "R1": lambda D, fake: r1(D, origin)}.items():
+    theta, psi = dirac_end(penalty)
+    print(f"{name:>28}: after 500 steps θ = {theta:9.2g}, ψ = {psi:9.2g}")
 
 # %% [markdown]
-# With target 1 the slope of $D$ is held at 1, also at the equilibrium, where it should be 0. So $G$ is pushed past it again and again. Penalties that are centred at 0 come home. That is one parameter a player; what becomes of it in larger nets, the table below shows.
+# Without a penalty the players fly apart. With target 1 they come to rest, but look where: $D$ is flat and the generator's sample is 2 away from the data. The penalty is $(|\psi| - 1)^2$. Near $\psi = 0$ it pushes $\psi$ away from 0 with a force of 2, at the right $\theta$ too, where $D$ should be flat; and at $|\theta| = 2$ this just cancels the pull of the data. Penalties centred at 0 come home. That is one parameter a player; what becomes of it in larger nets, the table below shows.
 #
 # ### Spectral norm
 #
@@ -1132,20 +1133,29 @@ from tqdm.auto import tqdm
 
 from course_lib import gan_recipes
 
+
+def show_runs(clouds, titles):
+    """A picture for each cloud of points (n, 2), over data from the ring."""
+    figure, axes = plt.subplots(1, len(clouds), figsize=(13, 3.4), sharex=True, sharey=True)
+    for each, points, title in zip(axes, clouds, titles):
+        each.plot(*gan_recipes.ring().sample(300).T, ".", color=BLUE, markersize=3, label="data")
+        each.plot(*points[:300].T, "x", color=ORANGE, markersize=4, markeredgewidth=0.8, label="generated")
+        each.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+        each.set_title(title, fontsize=9)
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=2, fontsize=8)
+    plt.show()
+
+
 recipe_rounds = scale.pick(smoke=60, cpu=600)
 chosen = ["non-saturating", "least squares", "Wasserstein, clipped at 0.1", "Wasserstein, gradient penalty", "relativistic, R1 + R2"]
-figure, axes = plt.subplots(1, len(chosen), figsize=(13, 3.2), sharex=True, sharey=True)
-for each, name in zip(axes, tqdm(chosen, unit="recipe")):
+clouds, titles = [], []
+for name in tqdm(chosen, unit="recipe"):
     G, _, _ = gan_recipes.train(recipes[name], play_round, gan_recipes.ring(), recipe_rounds)
     found = gan_recipes.figures(G, gan_recipes.ring())
-    points = gan_recipes.samples(G)[0, :500]
-    each.scatter(*gan_recipes.ring().sample(500).T, s=2, color=BLUE, label="data")
-    each.scatter(*points.T, s=5, color=ORANGE, marker="x", label="generated")
     modes, quality = (sum(run[key] for run in found) / len(found) for key in ("modes", "quality"))
-    each.set(title=f"{name}\n{modes:.1f} modes, quality {quality:.2f}", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
-    each.title.set_fontsize(9)
-axes[0].legend(loc="upper left", fontsize=7)
-plt.show()
+    clouds.append(gan_recipes.samples(G)[0])
+    titles.append(f"{name}\n{modes:.1f} modes, quality {quality:.2f}".replace(", g", ",\ng").replace(", c", ",\nc"))
+show_runs(clouds, titles)
 
 # %% [markdown]
 # The pictures show the first of five runs, the figures are means over all five: how many of the 8 modes are found, and which share of the samples lies within $3\sigma$ of one. Other recipes: change `chosen` (`list(recipes)` has their names), or write one of your own.
@@ -1177,13 +1187,8 @@ recipes["G ten times as fast"] = Recipe(non_saturating, **fast_G)
 
 # %% tags=["train"]
 collapsed, _, _ = gan_recipes.train(recipes["G ten times as fast"], play_round, gan_recipes.ring(), recipe_rounds)
-figure, axes = plt.subplots(1, 5, figsize=(13, 2.9), sharex=True, sharey=True)
-for each, points, found in zip(axes, gan_recipes.samples(collapsed), gan_recipes.figures(collapsed, gan_recipes.ring())):
-    each.scatter(*gan_recipes.ring().sample(400).T, s=2, color=BLUE, label="data")
-    each.scatter(*points[:400].T, s=5, color=ORANGE, marker="x", label="generated")
-    each.set(title=f"{found['modes']} modes, quality {found['quality']:.2f},\nreverse KL {found['reverse KL']:.2f}", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
-axes[0].legend(loc="upper left", fontsize=7)
-plt.show()
+show_runs(gan_recipes.samples(collapsed), [f"{found['modes']} modes, quality {found['quality']:.2f}\nreverse KL {found['reverse KL']:.2f}"
+                                           for found in gan_recipes.figures(collapsed, gan_recipes.ring())])
 
 # %% [markdown]
 # ### Packing
