@@ -495,7 +495,7 @@ for run in runs:
 # %% [markdown]
 # Read them from left to right, with your verdicts above:
 #
-# * In the first two, $D$'s loss stands still from round 400 on, at about 1.3 and 1.4. Who had stopped there would have missed the best: the scores fell to a quarter and to a tenth of what they were.
+# * In the first two, $D$'s loss stands still from round 400 on, at about 1.3 and 1.4. Who had stopped there would have missed the best: the scores fell to a seventh and to a twelfth of what they were then.
 # * The third is slow because it has arrived: all modes, and little left to gain. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
 # * In the fourth, $D$'s loss lay at 0 for half of the way, and has come back to 0.2. So it isn't dead, by the rule. But alive isn't well: the scores rise, and went on rising. The rates are what to change.
 # * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ need only look whether a point is out of reach. Its loss is 0.002, so $\mathrm{JSD} \ge 0.692$, of at most 0.693. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
@@ -631,8 +631,20 @@ print(f"its standard deviation:           {losses.std():.4f};  flip_noise:    {f
 sure = flip_noise(5 * real_logits, 5 * fake_logits, flipped)
 print(f"and for a D that is five times as sure: {sure:.4f}")
 
+# %% [markdown] tags=["demo", "instructor"]
+# ## Flip a few labels
+#
+# Somebody has read that a discriminator should be confused a little: flip some of its labels at random. Blue are real samples, orange those of a generator that is still far off. Below stands the pull that the best discriminator has on them.
+#
+# > **Ask the room.** How many of a hundred labels can be flipped before the orange samples feel nothing? And when they are further away?
+
+# %% tags=["demo"]
+from course_lib.explore import gan_training as explore
+
+explore.flipped_labels(flipped_optimum)
+
 # %% [markdown]
-# What smoothing and flipping do to digits is in the table of section 1.
+# Move the fakes away, and see how few flips it takes to leave them where they are. What smoothing and flipping do to digits, where the fakes soon lie near the data and $D$ is never at its optimum, is in the table of section 1.
 #
 # ### Classes
 #
@@ -1305,6 +1317,9 @@ for panel, path, title in zip(panels, (straight, circle), ("the straight line", 
     panel.set_title(f"six walks along {title}")
     panel.set_axis_off()
 plt.show()
+
+# %%
+explore.walk(lambda z: dcgan_G(z.to(scale.device)), gan_images.NOISE)
 
 # %% [markdown]
 # ### Has it learned by heart?

@@ -1,0 +1,79 @@
+"""The explorables of the lesson `gan_training`. What it asks the learner to write, they don't know: they are handed it."""
+
+import math
+
+import numpy as np
+import torch
+
+from course_lib.explore import choice, exercise, explorable, finite, slider
+from course_lib.style import BLACK, FAKE, REAL, VERMILLION, course_style, image_axes, new_figure
+
+
+# --- flipped labels ---
+
+@course_style()
+def flipped_labels(flipped_optimum):
+    """The pull of the best discriminator on the fakes, as labels are flipped: the slope of log D*, with flips and without.
+
+    flipped_optimum(p_data, p_g, flipped) is the learner's: densities (n,) → D there, (n,). Controls: distance, flipped.
+    """
+    x = torch.linspace(-3, 11, 1_401, dtype=torch.float64)
+    density = lambda mean: torch.distributions.Normal(mean, 1.0).log_prob(x).exp()
+    p = density(0.0)
+    figure, axes = new_figure(8.6, 4.6, [["densities"], ["slope"]], sharex=True)
+    axes["densities"].plot(x, p, color=REAL, label="real")
+    q_line, = axes["densities"].plot(x, p, "--", color=FAKE, label="generated")
+    axes["densities"].set(title="Densities", ylim=(0, 0.5), xlim=(x[0], x[-1]))
+    axes["densities"].legend(loc="upper right")
+    plain_line, = axes["slope"].plot(x, x, "--", color=BLACK, label="no label flipped")
+    flipped_line, = axes["slope"].plot(x, x, color=VERMILLION, label="as flipped: your function")
+    axes["slope"].set(title="Slope of log D*: below 0 it pulls to the left, to the data", xlabel="x", ylim=(-8.5, 0.6))
+    axes["slope"].legend(loc="lower left")
+
+    def pull(q, share):
+        with exercise("smoothing"):
+            best = finite(flipped_optimum(p, q, share), len(x))
+        return np.gradient(np.log(np.clip(best, 1e-300, None)), (x[1] - x[0]).item())
+
+    def redraw(distance, flipped):
+        q = density(distance)
+        with_flips, without = pull(q, flipped), pull(q, 0.0)
+        q_line.set_ydata(q)
+        flipped_line.set_ydata(with_flips)
+        plain_line.set_ydata(without)
+        mean = lambda slope: float((slope * q.numpy()).sum() / q.sum())
+        return (f"Averaged over the generated samples, the slope is {mean(with_flips):.3f} with {100 * flipped:.1f} % of the labels flipped, "
+                f"and {mean(without):.3f} with none.".replace("-", "−"))
+
+    return explorable("What flipping labels does to the generator", figure, redraw,
+                      "The further away the generated samples are, the fewer flips it takes to leave them where they are.",
+                      distance=slider("distance of the means", 0.0, 8.0, 4.0, 0.05),
+                      flipped=slider("share of labels flipped", 0.0, 0.3, 0.02, 0.005, digits=3))
+
+
+# --- between two noises ---
+
+STRAIGHT, CIRCLE = "straight line", "great circle"
+
+
+@course_style()
+def walk(G, noise):
+    """The picture that G makes on the way from one noise to another, and how long the noise is there.
+
+    G: noise (n, noise) → images (n, 1, h, w) in [−1, 1]. Controls: t from 0 to 1; path; pair, the number of the two ends.
+    """
+    figure, axes = new_figure(3.4, 3.4, [["picture"]])
+    image_axes(axes["picture"])
+    shown = axes["picture"].imshow(np.zeros((28, 28)), cmap="gray", vmin=-1, vmax=1)
+
+    def redraw(t, path, pair):
+        ends = torch.randn(2, noise, generator=torch.Generator().manual_seed(pair))
+        shares = (1 - t, t) if path == STRAIGHT else (math.cos(math.pi / 2 * t), math.sin(math.pi / 2 * t))
+        z = shares[0] * ends[0] + shares[1] * ends[1]
+        with exercise("training"), torch.no_grad():
+            picture = G(z[None]).cpu()[0, 0]
+            shown.set_data(finite(picture.flatten(), picture.numel()).reshape(picture.shape))
+        return f"‖z‖² divided by the number of dimensions: {z.square().mean():.2f}. For draws from the normal distribution it is 1 on average."
+
+    return explorable("Between two noises", figure, redraw, "Do shapes change by and by, or does it jump from one picture to the next?",
+                      t=slider("t", 0.0, 1.0, 0.5, 0.01), path=choice("path", [CIRCLE, STRAIGHT]), pair=slider("pair of noises", 1, 50, 3))
