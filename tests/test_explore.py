@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from conftest import ROOT
 from course_lib import classify, gan
 from course_lib.check import checks_of
-from course_lib.explore import Explorable, Unfinished, cnn_families, fine_tuning, gan_math, slider, sketchpad
+from course_lib.explore import Explorable, Unfinished, cnn_families, fine_tuning, gan_math, gan_training, slider, sketchpad
 from course_lib.explore.live import LiveTraining, Steps, live_run
 from course_lib.picture import Picture, Stage, montage, to_uint8
 from course_lib.style import OKABE_ITO, new_figure
@@ -156,6 +156,31 @@ def test_the_best_discriminator_is_the_posterior_of_the_smoothed_label(distance,
     assert drawn == pytest.approx(fake + (real - fake) * is_real, abs=1e-6)
 
 
+# --- flipped labels, and ways between two noises ---
+
+def flipped_optimum(p, q, flipped):
+    return flipped + (1 - 2 * flipped) * p / (p + q)
+
+
+@pytest.mark.parametrize("distance, flipped", [(2.0, 0.1), (4.0, 0.02), (6.0, 0.3), (3.0, 0.0)])
+def test_the_pull_under_flips_is_the_derivative(distance, flipped):
+    explorable = moved(gan_training.flipped_labels(flipped_optimum), distance=distance, flipped=flipped)
+    x, drawn = curves(explorable, 1)[1]
+    best = expit(distance * (distance / 2 - x))
+    expected = -distance * (1 - 2 * flipped) * best * (1 - best) / (flipped + (1 - 2 * flipped) * best)
+    assert drawn == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize("path, middle", [(gan_training.STRAIGHT, 0.25), (gan_training.CIRCLE, 0.5)])
+def test_the_ways_between_two_noises_meet_at_the_ends(path, middle):
+    seen = []
+    explorable = gan_training.walk(lambda z: seen.append(z[0]) or z[:, :1, None, None].expand(1, 1, 28, 28), 4)
+    at = lambda t: moved(explorable, path=path, t=t) and seen[-1]
+    first, last = torch.randn(2, 4, generator=torch.Generator().manual_seed(3))
+    assert torch.allclose(at(0.0), first) and torch.allclose(at(1.0), last, atol=1e-6)
+    assert torch.allclose(at(0.5).square().sum(), middle * (first + last).square().sum())
+
+
 # --- a learner's functions that don't work yet ---
 
 def unwritten(*args, **kwargs):
@@ -181,6 +206,11 @@ def test_a_sentence_says_which_exercise_comes_first(check, make, reason):
     shown = make()
     assert not all_of(shown, "Picture")
     assert f"finish the exercise above check(&quot;{check}&quot;) first" in shown.value and reason in shown.value
+
+
+def test_what_gan_training_draws_waits_for_its_exercises():
+    for check, shown in (("smoothing", gan_training.flipped_labels(unwritten)), ("training", gan_training.walk(unwritten, 4))):
+        assert check in checks_of("gan_training") and f"finish the exercise above check(&quot;{check}&quot;) first" in shown.value
 
 
 def test_what_fails_for_some_settings_only_says_so_there():
