@@ -123,7 +123,7 @@ def width_and_steps(scale):
     return scale.pick(smoke=(8, 150), cpu=(8, 400), gpu=(64, 5_000))
 
 
-TRAINING = {"distance": expect.at_most(smoke=1e9), "kinds": expect.at_least(smoke=0)}
+TRAINING = {"distance": expect.at_most(smoke=400, cpu=180), "kinds": expect.at_least(smoke=4, cpu=7)}
 TRAIN_AGAIN = "The round is right: train again from the cell above, as it stands, for the full number of rounds."
 
 
