@@ -30,7 +30,7 @@ RECIPES = WIDTHS | CHANGES
 
 def replaced(net, kind, make):
     """`net` with each layer of this kind replaced by what `make(layer)` gives, within its Sequentials."""
-    for module in net.modules():
+    for module in list(net.modules()):
         if isinstance(module, nn.Sequential):
             for place, layer in enumerate(module):
                 if isinstance(layer, kind):
