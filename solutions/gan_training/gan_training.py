@@ -774,7 +774,8 @@ line("with classes, twice the steps", ordered)
 print(f"The classifier reads the digit that was ordered in {frechet.accuracy(ordered / 2 + 0.5, wanted):.0%} of them; by chance it would be 10 %.")
 
 # %% [markdown]
-# What do labels buy? First of all the choice: you order a digit and get it, mostly. Per step they aren't cheaper, since the net has ten small tasks in place of one; that is why this run has twice the steps. But look at the share that is read without doubt: knowing what it draws, $G$ needn't draw what lies between a 4 and a 9.
+# What do labels buy? First of all the choice: you order a digit and get it. And more: in our run at the scale `cpu`, the distance was 34 after these 800 steps, 80 % were read without doubt, and 93 % as ordered. Without classes, 1,000 steps gave 69 and 43 % (the table of section 2). One seed each, but far apart. Knowing what it is to draw, $G$ needn't
+# draw what lies between a 4 and a 9.
 
 # %% [markdown]
 # ## 5 · Other objectives
