@@ -172,3 +172,19 @@ def test_the_page_says_what_the_kept_runs_say(bench):
     there = bench.page.blocks((ROOT / "docs/results.md").read_text())
     for name in bench.names():
         assert there[name] == bench.page.block(bench.load(name)), f"{name}: `make bench BENCH_ARGS='{name} --kept'` brings docs/results.md up to date"
+
+
+def test_the_start_pages_record_is_what_was_measured(bench, tmp_path, monkeypatch):
+    lesson_seconds = bench.load("lesson_seconds")
+    there = lesson_seconds.pace.RECORD.read_text()
+    monkeypatch.setattr(lesson_seconds.pace, "RECORD", tmp_path / "pace.json")
+    lesson_seconds.hand_on()
+    assert lesson_seconds.pace.RECORD.read_text() == there
+
+    monkeypatch.setattr(bench.records, "FOLDER", tmp_path)  # cnn_families on one machine, sanet on another, which is half as fast
+    on = {"machine": "one", "python": "3", "torch": "2", "load": 0.1, "date": "2031-02-03"}
+    runs = [{"lesson": "cnn_families", "seconds": 80, "pace": 0.2, "on": on}, {"lesson": "sanet", "seconds": 100, "pace": 0.4, "on": on}]
+    (tmp_path / "lesson_seconds.cpu.jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
+    lesson_seconds.hand_on()
+    known = lesson_seconds.pace.record()
+    assert known["seconds"] == 0.2 and known["lessons"] == {"cnn_families": {"cpu": 80}, "sanet": {"cpu": 50}} and known["machine"] == "one, torch 2"

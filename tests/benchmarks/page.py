@@ -42,11 +42,12 @@ def block(benchmark):
 def _at(scale, benchmark):
     name, wanted = benchmark.__name__.rpartition(".")[2], benchmark.wanted(scale)
     runs = kept(path_of(name, scale), wanted)
-    chosen = f"{name} --scale {scale}" if len(benchmark.MINUTES) > 1 else name
+    several = len(benchmark.MINUTES) > 1
+    chosen = f"{name} --scale {scale}" if several else name
     command = lambda arguments: f"`make bench BENCH_ARGS={shlex.quote(arguments)}`"
-    at_scale = f"Scale `{scale}`: " if len(benchmark.MINUTES) > 1 else ""
+    at_scale = f"Scale `{scale}`: " if several else ""
     if not runs:
-        return f"*{at_scale}not measured yet; {command(chosen)}*"
+        return f"*{at_scale}{'n' if several else 'N'}ot measured yet; {command(chosen)}*"
     part = f"; {len(runs)} of {len(wanted)} runs so far" if len(runs) < len(wanted) else ""
     return f"{benchmark.tables(runs, scale)}\n\n*{at_scale}{origin(runs)}{part}; {command('--again ' + chosen)}*"
 
