@@ -8,6 +8,8 @@ help:
 	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
 	@echo "make test    set everything up, then run all tests (half an hour and more)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
+	@echo "make bench   measure what docs/results.md says, as far as it isn't kept (hours, if nothing is; Ctrl-C, and it goes on the next time)"
+	@echo "             BENCH_ARGS=--list says which benchmarks there are; BENCH_ARGS='--again quickness' measures one anew"
 # END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
 	@echo "             costs nothing when it is already there"
@@ -19,7 +21,7 @@ lab: setup
 	@.venv/bin/course lab -- $(LAB_ARGS)
 
 # BEGIN STAFF
-.PHONY: site test
+.PHONY: site test bench
 site: setup
 	@.venv/bin/autograder site $(SITE_ARGS)
 
@@ -31,4 +33,7 @@ else
 	@.venv/bin/python -m pytest -m "not alone" -n 2 --dist loadgroup; first=$$?; \
 	.venv/bin/python -m pytest -m alone && exit $$first
 endif
+
+bench: setup
+	@.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
 # END STAFF
