@@ -8,6 +8,8 @@ help:
 	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
 	@echo "make test    set everything up, then run all tests (half an hour and more)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
+	@echo "make gpu     everything that needs a GPU, in one table and in build/gpu.json (twelve minutes at most)"
+	@echo "             GPU_ARGS='sandbox' is passed on: only the parts whose names begin so"
 # END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
 	@echo "             costs nothing when it is already there"
@@ -19,7 +21,7 @@ lab: setup
 	@.venv/bin/course lab -- $(LAB_ARGS)
 
 # BEGIN STAFF
-.PHONY: site test
+.PHONY: site test gpu
 site: setup
 	@.venv/bin/autograder site $(SITE_ARGS)
 
@@ -33,4 +35,7 @@ else
 	@.venv/bin/python -m pytest -n 2 $(AT_ONCE); first=$$?; \
 	.venv/bin/python -m pytest $(AT_ONCE:%=--ignore=%) && exit $$first
 endif
+
+gpu: setup
+	@.venv/bin/python -m tests.gpu $(GPU_ARGS)
 # END STAFF
