@@ -10,6 +10,8 @@ help:
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
 	@echo "make bench   measure what docs/results.md says, as far as it isn't kept (hours, if nothing is; Ctrl-C, and it goes on the next time)"
 	@echo "             BENCH_ARGS=--list says which benchmarks there are; BENCH_ARGS='--again quickness' measures one anew"
+	@echo "make gpu     everything that needs a GPU, in one table and in build/gpu.json (twelve minutes at most)"
+	@echo "             GPU_ARGS='sandbox' is passed on: only the parts whose names begin so"
 # END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
 	@echo "             costs nothing when it is already there"
@@ -21,7 +23,7 @@ lab: setup
 	@.venv/bin/course lab -- $(LAB_ARGS)
 
 # BEGIN STAFF
-.PHONY: site test bench
+.PHONY: site test bench gpu
 site: setup
 	@.venv/bin/autograder site $(SITE_ARGS)
 
@@ -36,4 +38,7 @@ endif
 
 bench: setup
 	@.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
+
+gpu: setup
+	@.venv/bin/python -m tests.gpu $(GPU_ARGS)
 # END STAFF

@@ -130,7 +130,8 @@ def any_sandbox(lesson, scale):
     course = Course()
     with contextlib.ExitStack() as stack:
         try:
-            made = stack.enter_context(Sandbox(Sights(course.root / "course_lib", course.released(lesson).parent), scale))
+            sights = Sights(course.root / "course_lib", course.released(lesson).parent, gpu=scale is Scale.GPU)
+            made = stack.enter_context(Sandbox(sights, scale))
         except NoIsolation:
             made = None
         yield made
