@@ -8,6 +8,10 @@ help:
 	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
 	@echo "make test    set everything up, then run all tests (half an hour and more)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
+	@echo "make bench   measure what docs/results.md says, as far as it isn't kept (hours, if nothing is; Ctrl-C, and it goes on the next time)"
+	@echo "             BENCH_ARGS=--list says which benchmarks there are; BENCH_ARGS='--again quickness' measures one anew"
+	@echo "make gpu     everything that needs a GPU, in one table and in build/gpu.json (twelve minutes at most)"
+	@echo "             GPU_ARGS='sandbox' is passed on: only the parts whose names begin so"
 # END STAFF
 	@echo "make setup   only set up: builds .venv, about 6 GB, half a minute to some minutes;"
 	@echo "             costs nothing when it is already there"
@@ -19,18 +23,22 @@ lab: setup
 	@.venv/bin/course lab -- $(LAB_ARGS)
 
 # BEGIN STAFF
-.PHONY: site test
+.PHONY: site test bench gpu
 site: setup
 	@.venv/bin/autograder site $(SITE_ARGS)
 
-# These judge and calculate, and no time of theirs matters: two at once. The rest sets limits in seconds, and has the machine to itself.
-AT_ONCE = tests/test_gate.py tests/test_calibration.py tests/test_build.py tests/test_broken.py tests/test_explore.py tests/test_data.py \
-	tests/test_crowd.py tests/test_crowd_data.py tests/test_data_parallel.py tests/test_carried.py tests/test_demo.py tests/test_accessibility.py
+# Two at once, but for what has the machine to itself: see tests/conftest.py.
 test: setup
 ifdef TEST_ARGS
 	@.venv/bin/python -m pytest $(TEST_ARGS)
 else
-	@.venv/bin/python -m pytest -n 2 $(AT_ONCE); first=$$?; \
-	.venv/bin/python -m pytest $(AT_ONCE:%=--ignore=%) && exit $$first
+	@.venv/bin/python -m pytest -m "not alone" -n 2 --dist loadgroup; first=$$?; \
+	.venv/bin/python -m pytest -m alone && exit $$first
 endif
+
+bench: setup
+	@.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
+
+gpu: setup
+	@.venv/bin/python -m tests.gpu $(GPU_ARGS)
 # END STAFF

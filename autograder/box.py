@@ -244,14 +244,23 @@ def serve(channel, shell):
         if request["do"] == "cell":
             send(channel, ANSWER, _run_cell(shell, worker, request["source"]))
         elif request["do"] == "check":
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    _serve_check(channel, worker)
-                finally:
-                    os._exit(0)
-            status = os.waitpid(pid, 0)[1]
-            send(channel, GONE, wire.encode({"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0}))
+            send(channel, GONE, wire.encode({"signal": _run_check(channel, worker)}))
+
+
+def _run_check(channel, worker):
+    """Serve a check in a fork, whose changes the next one doesn't see. Returns the signal that ended it, or 0."""
+    import torch
+    if torch.cuda.is_initialized():  # by a cell that has computed on the GPU: CUDA doesn't outlive a fork, so nothing is hidden
+        _serve_check(channel, worker)
+        return 0
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _serve_check(channel, worker)
+        finally:
+            os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def _serve_check(channel, worker):

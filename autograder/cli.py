@@ -150,8 +150,9 @@ def _progress(lesson):
             bar.set_postfix_str(cell_id)
 
         yield report
-        bar.n = bar.total
-        bar.set_postfix_str("done")
+        if bar.total is not None:  # else nothing had to be run
+            bar.n = bar.total
+            bar.set_postfix_str("done")
 
 
 def _line(built):

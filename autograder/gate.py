@@ -5,6 +5,7 @@ draw, the reference beside it, the answer in the sandbox where there is one to b
 
 import ast
 import contextlib
+import functools
 import json
 import os
 from dataclasses import dataclass
@@ -88,13 +89,17 @@ def judge_in_grading(lesson, trial, scale, sandbox=None):
 
 def _judge_in_sandbox(lesson, trial, scale, sandbox):
     """The verdict that a hand-in with this answer gets: it stands below the reference's own in the last exercise's cell."""
-    released = nbformat.read(Course().released(lesson), as_version=4)
     sources = {f"solution-{name}": source for name, source in answers.reference_cells(lesson, setup=False)
                if trial.label != STUB}
     if trial.answer:
         *_, last = sources
         sources[last] += "\n\n" + "\n\n".join(map(ast.unparse, trial.answer.statements))
-    return Judge(lesson, released, sandbox, scale, os.urandom(32)).verdict(Spliced(sources), trial.check)
+    return Judge(lesson, _released(lesson), sandbox, scale, os.urandom(32)).verdict(Spliced(sources), trial.check)
+
+
+@functools.lru_cache
+def _released(lesson):
+    return nbformat.read(Course().released(lesson), as_version=4)
 
 
 def run(lesson, scale, only=None, progress=iter):
@@ -125,7 +130,8 @@ def any_sandbox(lesson, scale):
     course = Course()
     with contextlib.ExitStack() as stack:
         try:
-            made = stack.enter_context(Sandbox(Sights(course.root / "course_lib", course.released(lesson).parent), scale))
+            sights = Sights(course.root / "course_lib", course.released(lesson).parent, gpu=scale is Scale.GPU)
+            made = stack.enter_context(Sandbox(sights, scale))
         except NoIsolation:
             made = None
         yield made

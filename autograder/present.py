@@ -95,7 +95,8 @@ def as_page(notebook):
     notebook.metadata.pop("widgets", None)
     notebook.metadata["title"] = notebook.metadata.get("course", {}).get("title", "")
     mathjax = next(file for file in files("sphinx-mathjax-offline") if file.name == "tex-svg-full.js").locate().read_text(encoding="utf-8")
-    exporter = HTMLExporter(template_name="lab", template_file="page", extra_loaders=[DictLoader({"page": _PAGE})], embed_images=True)
+    # Without embed_images: it would close each <details> before what is folded in it, and outputs' pictures are embedded anyhow.
+    exporter = HTMLExporter(template_name="lab", template_file="page", extra_loaders=[DictLoader({"page": _PAGE})])
     return exporter.from_notebook_node(notebook, resources={"mathjax": mathjax})[0]
 
 
@@ -106,11 +107,14 @@ def _still(model_id, models):
         return ""
     state = model["state"]
     if state.get("children"):
-        return "".join(_still(child.removeprefix("IPY_MODEL_"), models) for child in state["children"])
+        inside = "".join(_still(child.removeprefix("IPY_MODEL_"), models) for child in state["children"])
+        return f'<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:start">{inside}</div>' if model["model_name"] == "HBoxModel" else inside
     png = next((each["data"] for each in model.get("buffers", ()) if each["path"] == ["png"]), "")
     if png and base64.b64decode(png):
-        return (f'<img src="data:image/png;base64,{png}" alt="{html.escape(state.get("alt", ""))}" '
-                f'style="width:{html.escape(state.get("width", "auto"))};max-width:100%;display:block">')
+        text, width = state.get("alt") or state.get("label", ""), state.get("width", "auto")  # of a picture, or of a pad to draw on
+        width = f"{width}px" if isinstance(width, int) else width
+        return (f'<img src="data:image/png;base64,{png}" alt="{html.escape(text)}" '
+                f'style="width:{html.escape(width)};max-width:100%;display:block">')
     if model["model_name"] == "HTMLModel":
         return state["value"]
     if state.get("description") and model["model_name"] not in _SILENT:

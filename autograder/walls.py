@@ -121,6 +121,12 @@ def environment(sights, scale=None):
     for name, path in (("COURSE_DATA", sights.data), ("COURSE_CACHE", sights.cache)):
         if path:
             made[name] = str(path.resolve())
+    if sights.gpu:
+        # To ask whether there is a GPU would else begin CUDA, which doesn't outlive the fork for a check. And in some containers
+        # the driver's libraries are where only this variable says.
+        made["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+        if "LD_LIBRARY_PATH" in os.environ:
+            made["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return made
 
 

@@ -153,7 +153,10 @@ def _exercise(cell, stub, marks, solutions):
 
 def _still(output, widgets):
     """The outputs in the place of one: itself, or what can be shown of a widget without a kernel, if anything."""
-    view = output.get("data", {}).get(WIDGET_VIEW)
+    data = output.get("data", {})
+    view = data.get(WIDGET_VIEW)
+    if "image/png" in data:
+        data.pop("text/html", None)  # the same picture, for JupyterLab
     if view is None:
         return [output]
     tree = list(_tree(view["model_id"], widgets))

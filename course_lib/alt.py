@@ -1,9 +1,12 @@
 """What a matplotlib figure shows, in words: the text in the place of the picture, for who can't see it.
 
-It goes into an output's metadata, {"image/png": {"alt": …}}, from where the course's pages and nbconvert's classic ones take it.
+It goes into an output's metadata, {"image/png": {"alt": …}}, from where the course's pages and nbconvert's classic ones take it. JupyterLab
+takes it from nowhere; so beside the PNG the output holds the same picture as HTML, an <img alt="…">, which JupyterLab then prefers.
 """
 
+import html
 import re
+import weakref
 from itertools import groupby
 
 import numpy as np
@@ -22,11 +25,31 @@ def text_of(figure):
     return " ".join(filter(None, [title, *counted]))
 
 
+def show_with_text(shell):
+    """From now on the figures that this IPython shows bring their text along."""
+    from matplotlib.figure import Figure
+    for kind, made in (("text/html", html_with_text), ("image/png", png_with_text)):
+        shell.display_formatter.formatters[kind].for_type(Figure, made)
+
+
+_printed = weakref.WeakKeyDictionary()  # a figure's PNG, from one formatter to the next: it takes a tenth of a second
+
+
+def html_with_text(figure):
+    """The figure as IPython's HTML formatter hands it on; None for an empty figure. IPython asks for this one first."""
+    png = _printed[figure] = _print(figure)
+    return png and f'<img src="data:image/png;base64,{png}" alt="{html.escape(text_of(figure))}">'
+
+
 def png_with_text(figure):
     """The figure as IPython's PNG formatter hands it on: (PNG in base64, {"alt": its text}); None for an empty figure."""
-    from IPython.core.pylabtools import print_figure
-    png = print_figure(figure, base64=True)
+    png = _printed.pop(figure, None) or _print(figure)
     return png and (png, {"alt": text_of(figure)})
+
+
+def _print(figure):
+    from IPython.core.pylabtools import print_figure
+    return print_figure(figure, base64=True)
 
 
 def _counted(text, times):

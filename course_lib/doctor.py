@@ -119,7 +119,7 @@ def disk():
 
 
 def memory():
-    total = _memory_gb()
+    total = memory_gb()
     if total is None:
         yield Finding("memory", NOTE, "not known on this system", f"{MEMORY_GB} GB is comfortable")
     elif total < MEMORY_GB:
@@ -129,8 +129,8 @@ def memory():
         yield Finding("memory", OK, f"{total:.1f} GB")
 
 
-def _memory_gb():
-    """What this process may have: the machine's memory, or less if its container allows less."""
+def memory_gb():
+    """What this process may have, in 10⁹ bytes, or None where that isn't known: the machine's memory, or less if its container allows less."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):

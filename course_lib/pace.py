@@ -1,7 +1,7 @@
 """How long training takes here: this machine's pace beside that of the machine on which the lessons were timed.
 
 A fixed small piece of training is timed once, in a few seconds, and its time kept in the cache folder. RECORD holds the same
-piece's time and the lessons' on another machine; `python -m tests.benchmarks.lesson_seconds` writes it.
+piece's time and the lessons' on another machine; the benchmark tests/benchmarks/lesson_seconds.py writes it.
 """
 
 import json
@@ -41,7 +41,7 @@ def this_machine(again=False, say=print):
     """The Machine, measured unless that has been done; None where torch doesn't run."""
     from importlib.metadata import PackageNotFoundError, version
     try:
-        key = " ".join([version("torch"), platform.machine(), _processor(), str(shutil.which("nvidia-smi")),
+        key = " ".join([version("torch"), platform.machine(), processor(), str(shutil.which("nvidia-smi")),
                         os.environ.get("CUDA_VISIBLE_DEVICES", "")])
     except PackageNotFoundError:
         return None
@@ -69,7 +69,8 @@ def this_machine(again=False, say=print):
     return machine
 
 
-def _processor():
+def processor():
+    """The processor's name, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -44,9 +44,8 @@ def use_style():
     if shell and hasattr(shell, "kernel"):
         # matplotlib-inline 0.1.6, which d2l pins, doesn't switch itself on under this IPython: figures would be mere text.
         shell.run_line_magic("matplotlib", "inline")
-        from matplotlib.figure import Figure
-        from course_lib.alt import png_with_text
-        shell.display_formatter.formatters["image/png"].for_type(Figure, png_with_text)
+        from course_lib.alt import show_with_text
+        show_with_text(shell)
     matplotlib.rcParams.update(_settings() | {"figure.dpi": PAGE_DPI})
 
 

@@ -7,10 +7,9 @@ import pytest
 from bs4 import BeautifulSoup
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
 
-from course_lib.alt import png_with_text, text_of
+from course_lib.alt import show_with_text, text_of
 
 matplotlib.use("agg")
 
@@ -93,20 +92,28 @@ def test_an_author_can_say_it_better():
 
 def test_the_text_goes_with_the_picture_into_the_output():
     shell = InteractiveShell()
-    shell.display_formatter.formatters["image/png"].for_type(Figure, png_with_text)
+    show_with_text(shell)
+    figure, axes = plt.subplots(num='"All" <b> & more')
+    across(axes)
+    data, metadata = shell.display_formatter.format(figure)
+    assert metadata["image/png"] == {"alt": '"All" <b> & more'}
+    assert data["image/png"].startswith("iVBORw0KGgo")  # a PNG's first bytes, in base64
+    image = BeautifulSoup(data["text/html"], "html.parser").find("img")
+    assert image.attrs == {"alt": '"All" <b> & more', "src": f"data:image/png;base64,{data['image/png']}"}
+    axes.set_title("another")
+    assert shell.display_formatter.format(figure)[0]["image/png"] != data["image/png"]
+    assert not {"image/png", "text/html"} & set(shell.display_formatter.format(plt.figure())[0])
+
+
+@pytest.mark.parametrize("template", ["classic", "lab"])
+def test_nbconvert_shows_the_text_beside_the_picture(template):
+    shell = InteractiveShell()
+    show_with_text(shell)
     figure, axes = plt.subplots()
     across(axes)
     data, metadata = shell.display_formatter.format(figure)
-    assert metadata["image/png"] == {"alt": text_of(figure)}
-    assert data["image/png"].startswith("iVBORw0KGgo")  # a PNG's first bytes, in base64
-    assert "image/png" not in shell.display_formatter.format(plt.figure())[0]
-
-
-def test_nbconvert_shows_the_text_beside_the_picture():
-    figure, axes = plt.subplots()
-    across(axes)
-    png, metadata = png_with_text(figure)
-    output = nbformat.v4.new_output("display_data", data={"image/png": png}, metadata={"image/png": metadata})
+    output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("plt.show()", outputs=[output])])
-    page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)  # its template `lab` shows none
-    assert BeautifulSoup(page, "html.parser").find("img")["alt"] == "Plot: from left to right test images right; share: head 0.25, all 0.5."
+    page, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+    image, = BeautifulSoup(page, "html.parser").find_all("img")
+    assert image["alt"] == text_of(figure) == "Plot: from left to right test images right; share: head 0.25, all 0.5."

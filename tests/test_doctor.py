@@ -87,15 +87,15 @@ def test_lessons_that_cant_be_written_to(course, monkeypatch):
 
 @pytest.mark.parametrize("total, state", [(16.0, OK), (2.0, NOTE), (None, NOTE)])
 def test_memory(monkeypatch, total, state):
-    monkeypatch.setattr(doctor, "_memory_gb", lambda: total)
+    monkeypatch.setattr(doctor, "memory_gb", lambda: total)
     assert only(doctor.memory).state == state
 
 
 def test_a_containers_limit_counts(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda self: "1000000000" if self.name == "memory.max" else "")
-    assert doctor._memory_gb() == 1.0
+    assert doctor.memory_gb() == 1.0
     monkeypatch.setattr(Path, "read_text", lambda self: "max\n")
-    assert doctor._memory_gb() > 1.0
+    assert doctor.memory_gb() > 1.0
 
 
 class Machine:

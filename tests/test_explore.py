@@ -728,6 +728,16 @@ def test_shortcuts_keep_the_gradients_size():
     assert plain[0] > 10 * residual[0]
 
 
+def test_a_depth_costs_its_way_back_and_no_new_nets_or_axes():
+    made = []
+    panel = cnn_families.gradient_flow(lambda *channels: made.append(channels) or classify.PlainBlock(*channels))
+    begun, axes = len(made), panel._stage.figure.axes[0]
+    limits = axes.get_xlim(), axes.get_ylim()
+    ends = [curves(moved(panel, depth=depth), 0)[0][1][0] for depth in range(2, 25)]
+    assert begun > 0 and len(made) == begun and (axes.get_xlim(), axes.get_ylim()) == limits
+    assert ends[-1] > 1000 * ends[0]
+
+
 @pytest.mark.parametrize("make, check", [(lambda bad: cnn_families.field_and_cost(bad, bad), "cost"), (cnn_families.gradient_flow, "residual")])
 def test_the_exercise_to_finish_first_is_named(make, check):
     def unwritten(*_):

@@ -3,7 +3,6 @@ modules and the package's own net."""
 
 import copy
 import dataclasses
-import importlib.util
 
 import pytest
 import torch
@@ -332,10 +331,8 @@ def test_a_turn_is_a_turn():
 
 
 def test_the_lessons_table_is_the_benchmarks(monkeypatch):
-    path = ROOT / "tests/benchmarks/quadrants.py"
-    monkeypatch.syspath_prepend(path.parent)
-    spec = importlib.util.spec_from_file_location("quadrants", path)
-    quadrants = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(quadrants)
-    assert len(quadrants.kept(quadrants.RECORDS["cpu"])) >= 5 * 4 * len(tuning.STRATEGIES)
+    monkeypatch.syspath_prepend(ROOT)
+    from tests.benchmarks import quadrants
+    from tests.benchmarks.records import kept, path_of
+    assert len(kept(path_of("quadrants", "cpu"), quadrants.wanted("cpu"))) == 5 * 4 * len(tuning.STRATEGIES)
     assert quadrants.MEASURED.read_text() == quadrants.as_module()

@@ -4,9 +4,10 @@ import re
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from toy_course import SOURCE, make_course
 
-from autograder import build, present
+from autograder import build, cli, present
 from autograder.errors import LessonError
 
 MORE = '''
@@ -14,6 +15,11 @@ MORE = '''
 # ### A picture
 #
 # of $x^2$
+#
+# <details><summary>A hint</summary>
+#
+# what is *folded* away
+# </details>
 
 # %%
 from matplotlib import pyplot as plt
@@ -70,6 +76,12 @@ def test_the_page_loads_nothing_and_has_everything(presented):
     assert "to the 3, in &lt;red&gt;" in page and "power: 3" in page and "colour: red" in page and "VBox(" not in page
 
 
+def test_hints_stay_folded(presented):
+    page = BeautifulSoup(presented[1].read_text(), "html.parser")
+    folded, = [each for each in page.find_all("details") if each.summary.text == "A hint"]
+    assert folded.find("em").text == "folded" and not folded.has_attr("open")
+
+
 def test_what_has_run_is_not_run_again(course, presented, monkeypatch):
     ran = []
     monkeypatch.setattr(present, "execute", lambda *arguments: ran.append(arguments))
@@ -84,3 +96,15 @@ def test_what_has_run_is_not_run_again(course, presented, monkeypatch):
 def test_solutions_are_not_presented_where_learners_look(course):
     with pytest.raises(LessonError, match="name another folder"):
         present.present(course, "toy", course.root / "lessons")
+
+
+def test_a_pad_to_draw_on_is_shown_with_its_label_and_size():
+    pad = {"model_name": "AnyModel", "state": {"width": 120, "label": "Points <to> drag"}, "buffers": [{"path": ["png"], "data": "iVBORw0KGgo="}]}
+    image = BeautifulSoup(present._still("pad", {"pad": pad}), "html.parser").find("img")
+    assert image["alt"] == "Points <to> drag" and "width:120px" in image["style"] and image["src"].endswith("iVBORw0KGgo=")
+
+
+def test_the_bar_bears_that_nothing_had_to_be_run(capsys):
+    with cli._progress("toy"):
+        pass
+    assert "toy" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The walls hold: what a submission sees, what it may use, and that nothing of it is left. Attacks stand in tests/attacks/."""
 
+import dataclasses
 import os
 import subprocess
 import time
@@ -148,6 +149,26 @@ def test_a_check_leaves_the_next_what_the_cells_made(sandbox):
         for _ in range(2):
             with box.check():
                 assert [ask(box, do="call", name="f", args=[0])["value"] for _ in range(2)] == [1, 2]
+
+
+def test_a_check_after_a_cell_that_computed_on_a_gpu_runs_where_the_cell_did(sandbox):
+    """No GPU is needed to see where it runs: CUDA, once begun, is of no use in a fork."""
+    with sandbox.open() as box:
+        shown(box, "import os, torch\ntorch.cuda.is_initialized = lambda: True\nhere = os.getpid()\ndef f(x):\n    return os.getpid() - here")
+        for _ in range(2):
+            with box.check():
+                assert ask(box, do="call", name="f", args=[0])["value"] == 0
+        shown(box, "torch.cuda.is_initialized = lambda: False")
+        with box.check():
+            assert ask(box, do="call", name="f", args=[0])["value"] != 0
+
+
+def test_with_a_gpu_the_box_finds_the_driver_and_asks_it_without_beginning_cuda(monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/nvidia/lib64")
+    with_gpu = walls.environment(dataclasses.replace(SIGHTS, gpu=True), Scale.GPU)
+    assert with_gpu["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1" and with_gpu["LD_LIBRARY_PATH"] == "/usr/local/nvidia/lib64"
+    assert not with_gpu.keys() & {"A_SECRET_OF_THE_HOST"}
+    assert "LD_LIBRARY_PATH" not in walls.environment(SIGHTS, Scale.CPU)
 
 
 @pytest.mark.parametrize("source, reason", [

@@ -111,7 +111,7 @@ def two_discriminator_steps(names, generator, discriminator, x, z):
     first = {name: value.detach().clone() for name, value in D.named_parameters()}
     opt_G.step()  # moves G only if the step left gradients in it
     untouched = {name: value.detach().clone() for name, value in G.named_parameters()}
-    D(G(z[1])).sum().backward()
+    D(G(z[1])).square().sum().backward()
     second_loss = names.discriminator_step(D, G, opt_D, x[1], z[1])
     opt_G.zero_grad()
     D(G(z[0])).sum().backward()
@@ -127,7 +127,7 @@ def two_generator_steps(names, generator, discriminator, z):
     opt_D, opt_G = torch.optim.SGD(D.parameters(), lr=0.1), torch.optim.SGD(G.parameters(), lr=0.1, momentum=0.5)
     first_loss = names.generator_step(D, G, opt_G, z[0])
     first = {name: value.detach().clone() for name, value in G.named_parameters()}
-    D(G(z[1])).sum().backward()
+    D(G(z[1])).square().sum().backward()  # a plain sum is constant under a batch norm whose units keep their signs
     names.generator_step(D, G, opt_G, z[1])
     untouched = {name: value.detach().clone() for name, value in D.named_parameters()}
     opt_D.zero_grad()

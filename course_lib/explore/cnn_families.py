@@ -9,7 +9,7 @@ from course_lib import classify
 from course_lib.explore import exercise, explorable, finite, slider, steps_slider
 from course_lib.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, course_style, new_figure
 
-FLOW_WIDTH, FLOW_SIZE, FLOW_SEEDS = 8, 8, 3
+FLOW_WIDTH, FLOW_SIZE, FLOW_SEEDS, FLOW_DEPTH = 8, 8, 3, 24
 
 
 @course_style()
@@ -59,20 +59,29 @@ def field_and_cost(receptive_field, conv_cost):
                       stride=slider("stride of the first", 1, 2, 1), size=slider("size of the image", 16, 224, 56, 8))
 
 
-def gradient_norms(make_block, depth):
-    """The norm of the loss's gradient at the input of each of `depth` blocks and at the end of the last, (depth + 1,), in nets that
-    have just begun: the geometric mean over seeds. make_block(in_channels, channels) → a block that keeps the shape."""
-    logs = []
+def nets_to_follow(make_block):
+    """For each seed, what the input and FLOW_DEPTH blocks that have just begun make of it, tensors with their graph, and a direction for
+    the loss. make_block(in_channels, channels) → a block that keeps the shape."""
+    nets = []
     for seed in range(FLOW_SEEDS):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            blocks = [make_block(FLOW_WIDTH, FLOW_WIDTH) for _ in range(depth)]
+            blocks = [make_block(FLOW_WIDTH, FLOW_WIDTH) for _ in range(FLOW_DEPTH)]
             states = [torch.randn(8, FLOW_WIDTH, FLOW_SIZE, FLOW_SIZE, requires_grad=True)]
             direction = torch.randn(8, FLOW_WIDTH)
         for block in blocks:
             states.append(block(states[-1] * 1))
-        loss = (states[-1].mean((2, 3)) * direction).sum()
-        logs.append([gradient.norm().log().item() for gradient in torch.autograd.grad(loss, states)])
+        nets.append((states, direction))
+    return nets
+
+
+def gradient_norms(nets, depth):
+    """The norm of the loss's gradient at the input of each of the first `depth` blocks and at the end of the last, (depth + 1,): the
+    geometric mean over the nets. A shallower net is the beginning of the deepest, so that only the way back is computed."""
+    logs = []
+    for states, direction in nets:
+        loss = (states[depth].mean((2, 3)) * direction).sum()
+        logs.append([gradient.norm().log().item() for gradient in torch.autograd.grad(loss, states[:depth + 1], retain_graph=True)])
     return np.exp(np.mean(logs, axis=0))
 
 
@@ -88,19 +97,22 @@ def gradient_flow(block):
     for label, colour, dash in (("plain", VERMILLION, "-"), ("residual: your block", GREEN, "--")):
         lines[label], = axes["flow"].plot([], [], dash, marker="o", markersize=4, color=colour, label=label)
     axes["flow"].axhline(1, color=GREY, linewidth=1, linestyle=":")
-    axes["flow"].set(title="Norm of the gradient, relative to that at the end of the net", yscale="log", xlabel="after block (0: the net's input)")
+    axes["flow"].set(title="Norm of the gradient, relative to that at the end of the net", yscale="log", xlabel="after block (0: the net's input)",
+                     xlim=(-0.5, FLOW_DEPTH + 0.5), ylim=(0.3, 10_000))
     axes["flow"].legend(loc="upper right")
-    plain, residual = (functools.cache(lambda depth, make=make: gradient_norms(make, depth)) for make in (classify.PlainBlock, block))
+    nets = functools.cache(nets_to_follow)
+    norms = functools.cache(lambda make, depth: gradient_norms(nets(make), depth))
 
     def redraw(depth):
         with exercise("residual"):
-            curves = [finite(torch.as_tensor(norms(depth)), depth + 1) for norms in (plain, residual)]
+            curves = [finite(norms(make, depth), depth + 1) for make in (classify.PlainBlock, block)]
         curves = [curve / curve[-1] for curve in curves]
         for line, curve in zip(lines.values(), curves):
             line.set_data(range(depth + 1), curve)
-        axes["flow"].set(xlim=(-0.5, depth + 0.5), ylim=(0.5 * min(c.min() for c in curves), 2 * max(c.max() for c in curves)))
+        low, high = axes["flow"].get_ylim()  # they only grow: new limits draw everything anew
+        axes["flow"].set_ylim(min(low, 0.5 * min(curve.min() for curve in curves)), max(high, 2 * max(curve.max() for curve in curves)))
         return (f"{2 * depth} convolutions. From the end to the beginning the gradient's norm changes by a factor of {curves[0][0]:.3g} "
                 f"in the plain net and of {curves[1][0]:.3g} in the residual one.")
 
     return explorable("The way back", figure, redraw, "The gradient of the loss at each block's input, in nets that have not been trained.",
-                      depth=slider("blocks", 2, 24, 8))
+                      depth=slider("blocks", 2, FLOW_DEPTH, 8))

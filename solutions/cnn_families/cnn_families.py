@@ -1228,10 +1228,10 @@ torch.manual_seed(0)
 with Board(f"Your recipe on {mine['train'].name}", curves=("loss",), panels=0) as board:
     my_net = train_mine(mine["train"].images.to(scale.device), mine["train"].labels.to(scale.device),
                         10, budget, lambda step, loss: board.log(step, loss=loss))
-answers = torch.cat([predict(my_net, part.to(scale.device))
-                     for part in mine["test"].images.split(500)]).cpu()
-print(f"right: {classify.accuracy(my_net.cpu(), mine['test'].images, mine['test'].labels):.3f}, "
-      f"with test-time flips {(answers.argmax(1) == mine['test'].labels).double().mean():.3f}")
+asked, truth = (each.to(scale.device) for each in (mine["test"].images, mine["test"].labels))
+answers = torch.cat([predict(my_net, part) for part in asked.split(500)])
+print(f"right: {classify.accuracy(my_net, asked, truth):.3f}, "
+      f"with test-time flips {(answers.argmax(1) == truth).double().mean():.3f}")
 
 # %% [markdown]
 # | Fashion-MNIST | pixels | images looked at | accuracy |

@@ -1,14 +1,13 @@
-"""How long a class takes: `autograder grade` beside stock `nbgrader autograde`, on the same hand-ins, in one run.
+"""How long grading a class takes.
 
-    python tests/benchmarks/grading.py --submissions 200 --stock 8
-
-Each hand-in has four fifths of the exercises right, drawn at random, and leaves the two steps out, so that nothing is trained:
-what is measured is the cost around a submission's own code. Stock nbgrader runs every cell of a notebook, so its hand-ins keep
-only the setup, the exercises and the checks. Its notebooks are the same, and harmless: it runs them without a sandbox.
+`autograder grade` beside stock `nbgrader autograde` on the same hand-ins of `gan_math`, in one run. Each hand-in has four fifths of the
+exercises right, drawn at random, and leaves the two steps out, so that nothing is trained: what is measured is the cost around a
+submission's own code. Stock nbgrader runs every cell of a notebook, so its hand-ins keep only the setup, the exercises and the checks; they
+are harmless: it runs them without a sandbox. What starting takes is the time of a class of two.
 """
 
-import argparse
 import copy
+import importlib.metadata
 import json
 import os
 import random
@@ -21,6 +20,9 @@ from pathlib import Path
 
 import nbformat
 
+from tests.benchmarks.page import grid
+
+MINUTES = {"cpu": 5}
 LESSON = "gan_math"
 UNWRITTEN = ("solution-discriminator_step", "solution-generator_step")
 
@@ -48,11 +50,11 @@ def timed(*command, cwd):
                                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{command} failed:\n{done.stderr[-3000:]}")
+        raise RuntimeError(f"{command} failed:\n{done.stderr[-3000:]}")
     return time.perf_counter() - start
 
 
-def ours(folder, count, jobs):
+def graded_here(folder, count, jobs):
     make_hand_ins(folder, count)
     grade = [sys.executable, "-m", "autograder.cli", "grade", LESSON, "--class", str(folder), "--scale", "smoke", "--jobs", str(jobs)]
     seconds, again = timed(*grade, cwd="/"), timed(*grade, cwd="/")
@@ -77,7 +79,7 @@ def own_code():
     return statistics.median(measured)
 
 
-def stock(folder, count):
+def graded_by_nbgrader(folder, count):
     from autograder import build
     make_hand_ins(folder, count)
     build.build_to(build.Course(), LESSON, folder / "source", "source")
@@ -87,38 +89,36 @@ def stock(folder, count):
     return timed(*nbgrader, "autograde", LESSON, cwd=folder)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--submissions", type=int, default=200)
-    parser.add_argument("--stock", type=int, default=8, help="how many of them stock nbgrader grades")
-    parser.add_argument("--jobs", type=int, default=2)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("warm", "few"):  # the first fills the disk's cache
-            few, *_ = ours(Path(folder) / name, 2, arguments.jobs)
-        seconds, again, results = ours(Path(folder) / "many", arguments.submissions, arguments.jobs)
-        theirs = stock(Path(folder) / "stock", arguments.stock) / arguments.stock
-    own = own_code()
-    each = seconds / arguments.submissions
+def wanted(scale):
+    return [{"submissions": 200, "stock": 6, "jobs": 2}]
+
+
+def measure(scale):
+    def figures(submissions, stock, jobs):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("warm", "few"):  # the first fills the disk's cache
+                few, *_ = graded_here(Path(folder) / name, 2, jobs)
+            seconds, again, results = graded_here(Path(folder) / "many", submissions, jobs)
+            theirs = graded_by_nbgrader(Path(folder) / "stock", stock) / stock
+        return {"seconds": seconds, "few": few, "again": again, "own": own_code(), "nbgrader": theirs,
+                "version": importlib.metadata.version("nbgrader"), "in its worker": statistics.median(result["seconds"] for result in results)}
+    return figures
+
+
+def tables(runs, scale):
+    run, = runs
+    each, own, jobs = run["seconds"] / run["submissions"], run["own"], run["jobs"]
     # Two submissions take what starting takes; the rest of the class shows what one more costs.
-    more = (seconds - few) / (arguments.submissions - 2)
-    judged = statistics.median(result["seconds"] for result in results)
-    print(f"""
-| what | seconds |
-|---|---|
-| `autograder grade`, {arguments.submissions} submissions, {arguments.jobs} jobs | {seconds:.1f} in all, {each:.2f} each |
-| of which starting (a class of 2) | {few:.1f} |
-| one more submission, {arguments.jobs} jobs | {more:.3f} on the clock |
-| one submission within its worker, median | {judged:.3f} |
-| its own code: cells and checks in one process | {own:.3f} |
-| overhead for one submission: {arguments.jobs} × the clock − its own code | {arguments.jobs * more - own:.3f} |
-| again, nothing changed | {again:.1f} in all |
-| stock `nbgrader autograde`, the same notebooks, {arguments.stock} of them | {theirs:.2f} each |
-| overhead, stock | {theirs - own:.2f} |
-| overhead: ours / stock | {(arguments.jobs * more - own) / (theirs - own):.3f} |
-| throughput: ours / stock | {theirs / each:.1f} in all, {theirs / more:.1f} beyond starting |
-""")
-
-
-if __name__ == "__main__":
-    main()
+    more = (run["seconds"] - run["few"]) / (run["submissions"] - 2)
+    return grid(("what", "seconds"), [
+        (f"`autograder grade`, {run['submissions']} hand-ins, {jobs} jobs", f"{run['seconds']:.1f} in all, {each:.2f} each"),
+        ("of which starting", f"{run['few']:.1f}"),
+        ("one more hand-in, on the clock", f"{more:.3f}"),
+        ("one hand-in within its worker, median", f"{run['in its worker']:.3f}"),
+        ("its own code: cells and checks in one process", f"{own:.3f}"),
+        (f"overhead for one hand-in, {jobs} × the clock − its own code", f"{jobs * more - own:.3f}"),
+        ("again, nothing changed", f"{run['again']:.1f} in all"),
+        (f"stock `nbgrader autograde` {run['version']}, {run['stock']} of the same", f"{run['nbgrader']:.2f} each"),
+        ("overhead, stock", f"{run['nbgrader'] - own:.2f}"),
+        ("ours / stock: overhead", f"{(jobs * more - own) / (run['nbgrader'] - own):.3f}"),
+        ("stock / ours: time for the class; beyond starting", f"{run['nbgrader'] / each:.1f}; {run['nbgrader'] / more:.1f}")])

@@ -1,22 +1,22 @@
-"""What each rung of the ladder in `cnn_families` is worth, over seeds: `python tests/benchmarks/ladder.py --seeds 3`.
+"""What each rung of the ladder in `cnn_families` is worth.
 
-With the reference's pieces, a narrow ResNet (one block in each of three stages, 16 channels) and a part of CIFAR-10, on one
-thread. Each run is a line of ladder.cpu.jsonl beside this file with all that it depends on; what is there isn't run again. With
---scale gpu: ResNet-18 at full width on all of CIFAR-10, kept in ladder.gpu.jsonl. --table prints what is kept.
+A narrow ResNet (one block in each of three stages, 16 channels) on 6,400 images of CIFAR-10 (lossy JPEG copies, found through `COURSE_DATA`),
+600 steps of 32, one thread: shares of 2,000 test images right, mean of the seeds (least to greatest), and seconds of processor time. On a
+GPU: ResNet-18 at full width on all of CIFAR-10.
 """
 
-import argparse
 import statistics
 import time
-from pathlib import Path
 
 import torch
-from records import complete, kept
 
 from autograder.answers import reference_namespace
 from course_lib import ladder
 from course_lib.data import ImageSet, load_images
+from tests.benchmarks.page import grid, spread
 
+MINUTES = {"cpu": 17, "gpu": None}
+SEEDS = 3
 SIZES = {"cpu": {"images": 6_400, "tests": 2_000, "steps": 600, "net": "ResNet (1, 1, 1), width 16"},
          "gpu": {"images": 50_000, "tests": 10_000, "steps": 50_000, "net": "ResNet-18"}}
 
@@ -30,40 +30,28 @@ def on(device, data):
     return ImageSet(data.images.to(device), data.labels.to(device), data.name, data.split, data.classes, data.source)
 
 
-def measure(scale, seeds, path):
+def wanted(scale):
+    return [{"rung": rung, "seed": seed, "size": SIZES[scale]} for rung in ladder.rungs() for seed in range(SEEDS)]
+
+
+def measure(scale):
     lesson, size, recipes = reference_namespace("cnn_families"), SIZES[scale], ladder.rungs()
     device = "cuda" if scale == "gpu" else "cpu"
     train, test = (on(device, load_images("cifar10", split, limit=size[key])) for split, key in (("train", "images"), ("test", "tests")))
 
-    def run(rung, seed, size):
+    def figures(rung, seed, size):
         torch.manual_seed(seed)
         net, began = make_net(lesson, scale), time.process_time()
-        figures = ladder.climb(recipes[rung], lesson, net, train, test, size["steps"], seed, mixed=scale == "gpu")
-        return {"seconds": round(time.process_time() - began, 1), **figures}
+        reached = ladder.climb(recipes[rung], lesson, net, train, test, size["steps"], seed, mixed=scale == "gpu")
+        return {"seconds": round(time.process_time() - began, 1), **reached}
 
-    complete(path, [{"rung": rung, "seed": seed, "size": size} for seed in range(seeds) for rung in recipes], run)
-
-
-def table(scale, path):
-    runs = [run for run in kept(path) if run["size"] == SIZES[scale]]
-    print("| rung | seeds | accuracy | average of the weights | and flips | seconds |\n|---|---|---|---|---|---|")
-    for name in ladder.rungs():
-        these = [run for run in runs if run["rung"] == name]
-        if these:
-            spread = lambda key: f"{statistics.mean(run[key] for run in these):.3f} ({min(run[key] for run in these):.3f} to " \
-                                 f"{max(run[key] for run in these):.3f})"
-            print(f"| {name} | {len(these)} | {spread('net')} | {spread('average')} | {spread('flips')} | "
-                  f"{statistics.median(run['seconds'] for run in these):.0f} |")
+    return figures
 
 
-if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--scale", choices=SIZES, default="cpu")
-    options.add_argument("--table", action="store_true")
-    chosen = options.parse_args()
-    record = Path(__file__).with_name(f"ladder.{chosen.scale}.jsonl")
-    if not chosen.table:
-        torch.set_num_threads(1)
-        measure(chosen.scale, chosen.seeds, record)
-    table(chosen.scale, record)
+def tables(runs, scale):
+    rows = []
+    for name in dict.fromkeys(run["rung"] for run in runs):
+        own = [run for run in runs if run["rung"] == name]
+        rows.append((name, len(own), *(spread([run[key] for run in own]) for key in ("net", "average", "flips")),
+                     f"{statistics.median(run['seconds'] for run in own):.0f}"))
+    return grid(("rung", "seeds", "accuracy", "average of the weights", "and flips", "seconds"), rows)

@@ -1,15 +1,11 @@
-"""What a machine takes for all cells of a lesson, training and plots included, for the start page to scale by a machine's pace.
+"""A lesson from first to last cell.
 
-    python -m tests.benchmarks.lesson_seconds [LESSON …] [--scale cpu]
-
-Runs the solved notebooks (all lessons by default) and writes course_lib/pace.json. Seconds are of the processor, one thread,
-the source nets of fine_tuning included when $COURSE_CACHE is empty. Lessons that aren't named keep their figures; so measure all of
-them on one machine, or set its `seconds`, the piece of training that pace.measure times, anew with all of them.
+All cells of the solved notebook, training and plots included: seconds of the processor, one thread. `fine_tuning` trains its source nets
+too where the cache folder has none yet. The pace is the least time of a small piece of training (`course_lib/pace.py`), taken just before:
+with it the start page says how long a lesson computes on another machine.
 """
 
-import argparse
 import json
-import os
 import resource
 import tempfile
 from pathlib import Path
@@ -17,32 +13,49 @@ from pathlib import Path
 from autograder import build
 from autograder.cli import this_course
 from course_lib import pace
+from tests.benchmarks.page import UNMARKED, grid
+from tests.benchmarks.records import kept, path_of
+
+MINUTES = {"cpu": 18, "smoke": 4}
 
 
-def processor_seconds(course, lesson, scale):
-    """Of all cells of the solved notebook."""
-    def used():
-        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return spent.ru_utime + spent.ru_stime
-
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["COURSE_SCALE"] = scale
-        build.build_to(course, lesson, Path(folder), "solved")
-        before = used()
-        build.execute(Path(folder) / lesson / f"{lesson}.ipynb")
-        return used() - before
+def wanted(scale):
+    return [{"lesson": lesson} for lesson in this_course().lessons()]
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("lessons", nargs="*")
-    parser.add_argument("--scale", default="cpu", choices=("smoke", "cpu", "gpu"))
-    options = parser.parse_args()
-    course, known = this_course(), pace.record()
-    if not options.lessons:
-        known["seconds"] = round(pace.measure(), 3)
-    for lesson in course.choose(options.lessons):
-        seconds = processor_seconds(course, lesson, options.scale)
-        known["lessons"].setdefault(lesson, {})[options.scale] = round(seconds)
-        pace.RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-        print(f"{lesson} {options.scale} {seconds:.0f} s", flush=True)
+def measure(scale):
+    course = this_course()
+
+    def figures(lesson):
+        piece = pace.measure()
+        with tempfile.TemporaryDirectory() as folder:
+            build.build_to(course, lesson, Path(folder), "solved")
+            before = used()
+            build.execute(Path(folder) / lesson / f"{lesson}.ipynb")
+            return {"seconds": round(used() - before), "pace": round(piece, 3)}
+
+    return figures
+
+
+def used():
+    """Seconds of the processor that processes started from here have taken."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def tables(runs, scale):
+    return grid(("lesson", "seconds", "pace, s"), [(f"`{run['lesson']}`", run["seconds"], f"{run['pace']:.3f}") for run in runs])
+
+
+def hand_on():
+    """course_lib/pace.json, all seconds as on the machine of the first."""
+    runs = {scale: kept(path_of("lesson_seconds", scale), wanted(scale)) for scale in MINUTES}
+    if not runs["cpu"]:
+        return  # nothing to scale by
+    first = runs["cpu"][0]
+    on, lessons = first.get("on", UNMARKED), {}
+    for scale, own in runs.items():
+        for run in own:
+            lessons.setdefault(run["lesson"], {})[scale] = round(run["seconds"] * first["pace"] / run["pace"])
+    known = {"lessons": lessons, "machine": f"{on['machine']}, torch {on['torch']}", "seconds": first["pace"]}
+    pace.RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")

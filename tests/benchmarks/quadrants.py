@@ -1,24 +1,24 @@
-"""Which way of fine-tuning is best when, over seeds: `python tests/benchmarks/quadrants.py --seeds 5`.
+"""Which way of fine-tuning is best when.
 
-Few or many images of classes like or unlike those that the source net knows, with each strategy of course_lib/tuning.py and the
-reference's pieces, on one thread. Each run is a line of quadrants.jsonl beside this file, with all that it depends on; what is
-there isn't run again. What is kept is then written to course_lib/measured.py, which the lesson reads, and printed; --table does only this.
-With --scale gpu: a ResNet-18, photographs and digits, kept in quadrants.gpu.jsonl, which is only printed.
+The source net of `fine_tuning` (145,000 parameters), fine-tuned with each strategy of `course_lib/tuning.py` and the reference's pieces on
+classes like or unlike its own; few: 5 images of each class and 100 steps, many: 400 and 300. Shares of 1,000 test images right, mean of the
+seeds (least to greatest), and medians of the seconds of processor time in the four quadrants, one thread. There are 400 digits of each class:
+in "many, unlike" the seeds share all images, and differ in the order and the new head. Differences seed by seed, with their standard
+errors, are printed by two cells of the lesson, in sections 4 and 5, which read `course_lib/measured.py`: this benchmark writes it. On a GPU:
+a ResNet-18, photographs and digits.
 """
 
-import argparse
-import os
 import statistics
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-from records import complete, kept
-
 from autograder.answers import reference_namespace
 from course_lib import pretrained, tuning
+from tests.benchmarks.page import grid, spread
+from tests.benchmarks.records import kept, path_of
 
-RECORDS = {"cpu": Path(__file__).with_name("quadrants.jsonl"), "gpu": Path(__file__).with_name("quadrants.gpu.jsonl")}
+MINUTES = {"cpu": 10, "gpu": None}
+SEEDS = 5
 MEASURED = Path(tuning.__file__).with_name("measured.py")
 HEADER = '''"""What tests/benchmarks/quadrants.py measured, and wrote here: fine-tuning in four quadrants, seed by seed."""
 
@@ -35,6 +35,7 @@ TABLE = {
 '''
 SIZES = {"cpu": {"few": {"per_class": 5, "steps": 100}, "many": {"per_class": 400, "steps": 300}},
          "gpu": {"few": {"per_class": 5, "steps": 200}, "many": {"per_class": 400, "steps": 2_000}}}
+SHIFTED = {"as they are": "as they are", "noise": "with noise", "blur": "blurred", "rotation": "turned by 20°"}
 TESTS = 200  # images of each class; digits have 100
 
 
@@ -42,64 +43,52 @@ def identity(scale, size, likeness, name, strategy, seed):
     return {"size": size, "likeness": likeness, "strategy": name, **asdict(strategy), **SIZES[scale][size], "seed": seed}
 
 
-def measure(scale, seeds, sizes):
+def wanted(scale):
+    return [identity(scale, size, likeness, name, strategy, seed) for size in SIZES[scale] for likeness in ("like", "unlike")
+            for name, strategy in tuning.STRATEGIES.items() for seed in range(SEEDS)]
+
+
+def measure(scale):
     full = scale == "gpu"
     lesson, source = reference_namespace("fine_tuning"), pretrained.source_net(full=full)
     train, test = pretrained.tasks("train", full), pretrained.tasks("test", full)
 
-    def run(size, likeness, strategy, seed, steps, per_class, **_):
+    def figures(size, likeness, strategy, seed, steps, per_class, **_):
         net, seconds = tuning.run(tuning.STRATEGIES[strategy], lesson, source, pretrained.few(train[likeness], per_class, seed), steps, seed)
-        figures = tuning.accuracies(net, pretrained.few(test[likeness], TESTS))
-        return {"accuracy": {shift: round(share, 4) for shift, share in figures.items()}, "seconds": round(seconds, 2)}
+        shares = tuning.accuracies(net, pretrained.few(test[likeness], TESTS))
+        return {"accuracy": {shift: round(share, 4) for shift, share in shares.items()}, "seconds": round(seconds, 2)}
 
-    complete(RECORDS[scale], [identity(scale, size, likeness, name, strategy, seed) for seed in range(seeds) for size in sizes
-                              for likeness in ("like", "unlike") for name, strategy in tuning.STRATEGIES.items()], run)
+    return figures
 
 
 def as_module():
-    """What course_lib/measured.py should say: the runs with today's sizes and strategies, of those seeds that are whole."""
-    today = {}
-    for run in kept(RECORDS["cpu"]):
-        size, likeness, name = run["size"], run["likeness"], run["strategy"]
-        if size in SIZES["cpu"] and name in tuning.STRATEGIES and \
-                identity("cpu", size, likeness, name, tuning.STRATEGIES[name], run["seed"]).items() <= run.items():
-            today.setdefault((run["per_class"], likeness, name), {})[run["seed"]] = run
+    """What course_lib/measured.py should say."""
+    by_cell = {}
+    for run in kept(path_of("quadrants", "cpu"), wanted("cpu")):
+        by_cell.setdefault((run["per_class"], run["likeness"], run["strategy"]), []).append(run)
     lines = [HEADER]
-    for key, by_seed in today.items():
-        columns = {"seconds": [by_seed[seed]["seconds"] for seed in sorted(by_seed)]}
-        columns |= {shift: [by_seed[seed]["accuracy"][shift] for seed in sorted(by_seed)] for shift in tuning.SHIFTS}
+    for key, runs in by_cell.items():
+        columns = {"seconds": [run["seconds"] for run in runs]}
+        columns |= {shift: [run["accuracy"][shift] for run in runs] for shift in tuning.SHIFTS}
         lines.append(f"    {key}: {{\n" + "".join(f"        {name!r}: {values},\n" for name, values in columns.items()) + "    },\n")
     return "".join(lines).replace("'", '"') + "}\n"
 
 
-def table(scale, shift):
-    runs = kept(RECORDS[scale])
-    columns = [(size, likeness) for size in SIZES[scale] for likeness in ("like", "unlike")]
-    print(f"Test images {shift}: mean of the seeds (least to greatest)\n")
-    print("| strategy | " + " | ".join(f"{size}, {likeness}" for size, likeness in columns) + " | seconds |")
-    print("|---" * (len(columns) + 2) + "|")
-    for name, strategy in tuning.STRATEGIES.items():
-        cells, seconds = [], []
-        for size, likeness in columns:
-            these = [run for run in runs if identity(scale, size, likeness, name, strategy, run["seed"]).items() <= run.items()]
-            shares = [run["accuracy"][shift] for run in these]
-            seconds += [statistics.median(run["seconds"] for run in these)] if these else []
-            cells.append(f"{statistics.mean(shares):.3f} ({min(shares):.3f} to {max(shares):.3f}), {len(shares)}" if shares else "")
-        print(f"| {name} | " + " | ".join(cells) + f" | {' / '.join(f'{each:.1f}' for each in seconds)} |")
+def hand_on():
+    MEASURED.write_text(as_module())
 
 
-if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seeds", type=int, default=5)
-    options.add_argument("--size", choices=SIZES["cpu"], action="append", help="only these quadrants")
-    options.add_argument("--scale", choices=SIZES, default="cpu")
-    options.add_argument("--table", action="store_true")
-    chosen = options.parse_args()
-    if not chosen.table:
-        torch.set_num_threads(1)
-        os.environ["COURSE_SCALE"] = chosen.scale
-        measure(chosen.scale, chosen.seeds, chosen.size or SIZES[chosen.scale])
-    if chosen.scale == "cpu":
-        MEASURED.write_text(as_module())
-    for each in tuning.SHIFTS:
-        table(chosen.scale, each)
+def tables(runs, scale):
+    return "\n\n".join(f"Test images {SHIFTED[shift]}:\n\n{table(runs, scale, shift)}" for shift in tuning.SHIFTS)
+
+
+def table(runs, scale, shift):
+    quadrants = [(size, likeness) for size in SIZES[scale] for likeness in ("like", "unlike")]
+    rows = []
+    for name in tuning.STRATEGIES:
+        own = [[run for run in runs if (run["size"], run["likeness"], run["strategy"]) == (*quadrant, name)] for quadrant in quadrants]
+        rows.append((name, *(spread([run["accuracy"][shift] for run in cell]) for cell in own),
+                     " / ".join(f"{statistics.median(run['seconds'] for run in cell):.1f}" for cell in own if cell)))
+    head = ("strategy", *(f"{size}, {likeness}" for size, likeness in quadrants), "seconds")
+    # training is the same whatever the test images are
+    return grid(head, rows) if shift == "as they are" else grid(head[:-1], [row[:-1] for row in rows])

@@ -13,15 +13,24 @@ ipywidgets.interact(lambda n: print("the square is", n * n), n=ipywidgets.IntSli
     "mistake": "1 / 0",
     "far-below": "print('\\n'.join(map(str, range(100))))",
     "last": "print('reached')",
+    "figure": """
+from course_lib.style import use_style
+use_style()
+from matplotlib import pyplot as plt
+plt.plot([1, 2, 4])
+plt.title("Doubling")
+plt.show()
+""",
 }
+
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
 @pytest.fixture
 def notebook(lab, open_notebook):
     folder, *_ = lab
     cells = [nbformat.v4.new_code_cell(source.strip(), id=name) for name, source in CELLS.items()]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "tiny.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), folder / "tiny.ipynb")
     return open_notebook("tiny.ipynb")
 
 
@@ -47,3 +56,20 @@ def test_a_learner_at_work(notebook):
     notebook.run("far-below")
     notebook.run("reached")  # found by its source
     expect(notebook.output("last")).to_have_text("reached")
+
+
+def test_a_figure_has_its_text(notebook, lab, open_notebook):
+    notebook.run("figure")
+    image = notebook.output("figure").locator("img")
+    expect(image).to_have_attribute("alt", "Doubling.")
+    notebook.screenshot("figure")
+
+    # Opened again from elsewhere, a notebook isn't trusted, and its HTML is cleaned.
+    folder, *_ = lab
+    source = image.get_attribute("src")
+    output = nbformat.v4.new_output("display_data", data={"image/png": source.partition(",")[2], "text/html": f'<img src="{source}" alt="Doubling.">'})
+    cells = [nbformat.v4.new_code_cell("plt.show()", id="shown", outputs=[output], execution_count=1)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), folder / "untrusted.ipynb")
+    image = open_notebook("untrusted.ipynb").output("shown").locator("img")
+    expect(image).to_have_attribute("alt", "Doubling.")
+    assert image.evaluate("image => image.naturalWidth") > 100
