@@ -125,6 +125,9 @@ def _cluster(jobs, scheduler, terms, tasks):
     import dask
     from distributed import Client, LocalCluster
     quiet = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.worker.daemon": False,
+             # Dask gives up a worker that isn't back in time: it may be dying again at that moment, or the machine be slow, and without
+             # any worker all would wait for ever. Its nanny starts it anew each time.
+             "distributed.deploy.lost-worker-timeout": "7 days",
              "distributed.logging": {"distributed": "error", "tornado": "error"}, "distributed.scheduler.http.routes": []}
     with dask.config.set(quiet):
         if scheduler:

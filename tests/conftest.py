@@ -18,12 +18,11 @@ ALONE = {"test_attacks.py", "test_sandbox.py", "test_grading.py", "test_gradeboo
          "test_parallel_speed.py"}
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.name in ALONE or item.path.parent.name == "browser":
-            item.add_marker(pytest.mark.alone)
-        if item.path.name not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+def pytest_itemcollected(item):
+    if item.path.name in ALONE or item.path.parent.name == "browser":
+        item.add_marker(pytest.mark.alone)
+    if item.path.name not in SPREAD:
+        item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def need(condition, reason):

@@ -8,6 +8,7 @@ import threading
 import time
 
 import nbformat
+import dask
 import psutil
 import pytest
 from conftest import ROOT, need
@@ -156,7 +157,8 @@ def test_a_submission_whose_workers_die_is_given_up_and_the_others_are_graded(tm
     course = cli.this_course()
     terms = task.Terms.of(course, LESSON, Scale.SMOKE, limits=Limits(cell_s=100))
     try:
-        results = grading.grade(ClassFolder(tmp_path), course, LESSON, terms=terms, jobs=1)
+        with dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"}):  # none is given up, however slowly it comes back
+            results = grading.grade(ClassFolder(tmp_path), course, LESSON, terms=terms, jobs=1)
     finally:
         over.set()
         killer.join()
