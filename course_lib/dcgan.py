@@ -1,6 +1,7 @@
-"""A conditional DCGAN for 32×32 images: what a GPU trains in place of the digits.
+"""DCGANs for 32×32 images: what a GPU trains in place of the digits.
 
-Pairs of an image and its label are one vector, as in `course_lib.gan`, so that the learner's steps train it unchanged.
+`generator` and `discriminator` give and take images. In the conditional nets, pairs of an image and its label are one vector, as in
+`course_lib.gan`, so that the learner's steps train them unchanged.
 """
 
 import torch
@@ -9,30 +10,44 @@ from torch import nn
 from course_lib.gan import CLASSES
 
 
+def generator(channels=3, width=64, noise=100):
+    """A DCGAN's generator (Radford, Metz & Chintala 2016): noise (n, noise) → images (n, channels, 32, 32) in (−1, 1)."""
+    up = lambda i, o: (nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+    return nn.Sequential(
+        nn.Linear(noise, 4 * width * 16, bias=False), nn.Unflatten(1, (4 * width, 4, 4)),
+        nn.BatchNorm2d(4 * width), nn.ReLU(), *up(4 * width, 2 * width), *up(2 * width, width),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh())
+
+
+def discriminator(channels=3, width=64, scores=1, norm=None):
+    """Its discriminator: images (n, channels, 32, 32) → logits (n, scores); strided convolutions, no pooling.
+
+    norm(channels) → the layer after each convolution but the first, as DCGAN's nn.BatchNorm2d; without, there is none.
+    """
+    down = lambda i, o, *norms: (nn.Conv2d(i, o, 4, 2, 1, bias=not norms), *norms, nn.LeakyReLU(0.2))
+    normed = lambda i, o: down(i, o, *([norm(o)] if norm else []))
+    return nn.Sequential(*down(channels, width), *normed(width, 2 * width), *normed(2 * width, 4 * width),
+                         nn.Flatten(), nn.Linear(4 * width * 16, scores))
+
+
 class ImageGenerator(nn.Module):
-    """A conditional DCGAN (Radford, Metz & Chintala 2016): noise (n, noise + 10) → pairs (n, channels·32·32 + 10)."""
+    """The conditional one: noise (n, noise + 10) → pairs (n, channels·32·32 + 10)."""
 
     def __init__(self, channels=3, width=64, noise=100):
         super().__init__()
         self.noise = noise
-        up = lambda i, o: (nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
-        self.paint = nn.Sequential(
-            nn.Linear(noise + CLASSES, 4 * width * 16, bias=False), nn.Unflatten(1, (4 * width, 4, 4)),
-            nn.BatchNorm2d(4 * width), nn.ReLU(), *up(4 * width, 2 * width), *up(2 * width, width),
-            nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh(), nn.Flatten())
+        self.paint = nn.Sequential(*generator(channels, width, noise + CLASSES), nn.Flatten())
 
     def forward(self, z):
         return torch.cat([self.paint(z), z[:, self.noise:]], dim=1)
 
 
 class ImageDiscriminator(nn.Module):
-    """Pairs (n, channels·32·32 + 10) → logits (n, 1); strided convolutions, no pooling, a score per class."""
+    """The conditional one: pairs (n, channels·32·32 + 10) → logits (n, 1), by a score per class."""
 
     def __init__(self, channels=3, width=64):
         super().__init__()
-        down = lambda i, o: (nn.Conv2d(i, o, 4, 2, 1), nn.LeakyReLU(0.2))
-        self.score = nn.Sequential(nn.Unflatten(1, (channels, 32, 32)), *down(channels, width), *down(width, 2 * width),
-                                   *down(2 * width, 4 * width), nn.Flatten(), nn.Linear(4 * width * 16, CLASSES))
+        self.score = nn.Sequential(nn.Unflatten(1, (channels, 32, 32)), *discriminator(channels, width, CLASSES))
 
     def forward(self, x):
         return (self.score(x[:, :-CLASSES]) * x[:, -CLASSES:]).sum(dim=1, keepdim=True)
