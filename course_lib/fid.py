@@ -41,7 +41,7 @@ def _torchmetrics():
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
         from torchmetrics.image.fid import FrechetInceptionDistance
     except ImportError as error:
-        raise Missing(f"FID needs the packages torchmetrics and torch-fidelity, and {error.name.partition('.')[0]} isn't installed here: `make setup` "
+        raise Missing(f"FID needs the packages torchmetrics and torch-fidelity, and {(error.name or 'one of them').partition('.')[0]} isn't installed here: `make setup` "
                       "installs both, and so does `pip install torchmetrics==1.9.0 torch-fidelity==0.3.0`.") from error
     return FrechetInceptionDistance, URL_INCEPTION_V3
 

@@ -1504,7 +1504,7 @@ for letter, game in games.items():
 # %% [markdown]
 # ## 9 · At full size
 #
-# Your nets have had 4,000 digits and half a minute. With a GPU they can have what papers have: this section is for a machine with one. On a CPU it makes a small picture in seconds, and nothing after it needs more.
+# Your nets have had 4,000 digits and half a minute. With a GPU they can have what papers have: this section is for a machine with one. On a CPU it trains on clothes for some seconds, and nothing after it needs more.
 #
 # **Fashion-MNIST** is 60,000 pictures of clothes, grey and 28×28: they fit your `Generator` and `Discriminator` as they are, at width 64. **CIFAR-10** is 50,000 photographs, 32×32 in three colours. From 4 to 32 pixels takes three doublings instead of your two, so `course_lib/dcgan.py` has
 # nets for them, built by the list of section 1, at width 128. The round is yours in both cases, and so are `initialise` and the objective: none of them ever asked how large an image is. Batches of 64, noise of 128 numbers, and now the paper's rates of 0.0002, with the budget they belong to: 20,000 rounds, and 50,000.
@@ -1518,14 +1518,14 @@ for letter, game in games.items():
 # | | |
 # |---|---|
 # | features | 2,048 numbers, what the last layer is given in one particular net: Google's Inception of 2015, with its weights for ImageNet. The same kind of net, trained again, gives other numbers |
-# | images drawn | 10,000 or 50,000. The authors ask for at least 10,000 (where they publish their code); with 2,048 or fewer the covariance couldn't even have full rank |
+# | images drawn | 10,000 or 50,000. The authors ask for at least 10,000 (beside their code); with 2,048 or fewer the covariance couldn't even have full rank |
 # | real images | those of the training or of the test set: here all 10,000 of the test set |
 # | what the net sees | images enlarged to 299×299, by TensorFlow's rule of 2015 or by today's, which puts pixels elsewhere (torchmetrics knows both; here the old one, for papers' sake), of pixels rounded to 256 values; grey ones in three equal colours |
 #
 # Change one answer, and the figure changes with nothing drawn any better. So a published FID can be held against yours only as far as these agree.
 #
 # `fid.fid` is torchmetrics' FID. It needs Inception's weights, a file of 96 MB; where it can't be had, the cell says what is missing and where to put it. Beside it stands a distance that can always be had: the same formula in 320 features of EfficientNet-Lite0, which knows ImageNet too and comes with the course.
-# It tells better from worse, and can be held against nothing that was published.
+# It can be held against nothing that was published, and is a poor judge of beginnings: in our tries it put the grid of a young net farther off than plain grey.
 
 # %% tags=["train"]
 from course_lib import dcgan, fid, gan_full_size
@@ -1557,23 +1557,22 @@ def at_full_size(name, D, G, steps, limit=None, count=10_000, fallback=None, **h
         print(missing)
 
 
-width, steps, some = scale.pick(smoke=(4, 10, {"limit": 500, "count": 30}), cpu=(8, 120, {"limit": 4_000, "count": 100}),
-                                gpu=(gan_full_size.WIDTH["fashion_mnist"], gan_full_size.STEPS["fashion_mnist"], {}))
-if scale.pick(smoke=True, gpu=False):
-    some |= {"rates": (4e-3, 4e-3), "betas": (0.5, 0.99)}    # what so few rounds need
+few = {"rates": (4e-3, 4e-3), "betas": (0.5, 0.99)}    # what few rounds need
+channels, rounds, how = scale.pick(smoke=(4, 10, few | {"limit": 500, "count": 30}), cpu=(8, 120, few | {"limit": 4_000, "count": 100}),
+                                   gpu=(gan_full_size.WIDTH["fashion_mnist"], gan_full_size.STEPS["fashion_mnist"], {}))
 torch.manual_seed(0)
-at_full_size("fashion_mnist", initialise(Discriminator(width)), initialise(Generator(gan_full_size.NOISE, width)), steps, fallback="digits", **some)
+at_full_size("fashion_mnist", initialise(Discriminator(channels)), initialise(Generator(gan_full_size.NOISE, channels)), rounds, fallback="digits", **how)
 
 # %% tags=["train"]
 if scale.pick(smoke=False, gpu=True):
-    width, steps = gan_full_size.WIDTH["cifar10"], gan_full_size.STEPS["cifar10"]
+    channels, rounds = gan_full_size.WIDTH["cifar10"], gan_full_size.STEPS["cifar10"]
     try:
         for normed in ("batch norm", "spectral norm"):
             torch.manual_seed(0)
-            D, G = (initialise(net) for net in (dcgan.discriminator(3, width, norm=nn.BatchNorm2d if normed == "batch norm" else None),
-                                                dcgan.generator(3, width, gan_full_size.NOISE)))
+            D, G = (initialise(net) for net in (dcgan.discriminator(3, channels, norm=nn.BatchNorm2d if normed == "batch norm" else None),
+                                                dcgan.generator(3, channels, gan_full_size.NOISE)))
             print(f"{normed} in D")
-            at_full_size("cifar10", gan_full_size.with_weights(D, begin_spectral) if normed == "spectral norm" else D, G, steps)
+            at_full_size("cifar10", gan_full_size.with_weights(D, begin_spectral) if normed == "spectral norm" else D, G, rounds)
     except DataError as missing:
         print(missing)
 else:
@@ -1593,7 +1592,7 @@ else:
 # | yours | | | what the cells above print |
 #
 # Hold the published figures apart, too. Lucic et al. took for each method the best of many settings, searched for each data set anew, and in their code measure 10,000 drawn against the 10,000 test images. Miyato et al. trained for 100,000 rounds, with a $D$ of about twice as many layers as the one above
-# and the best of six settings for each method, and measured "over 10000 and 5000 samples": with so few, *real* photographs come to 7.8. What to compare is therefore two rows of one table, such as batch norm and spectral norm in $D$. In theirs, the second has about half the FID of the first. You have trained both, with nothing else changed.
+# and the best of six settings for each method, and measured "over 10000 and 5000 samples": with so few, *real* photographs come to 7.8. What to compare is therefore two rows of one table, such as batch norm and spectral norm in $D$. In theirs, the second has about half the FID of the first. The cells above train both, with nothing else changed.
 
 # %% [markdown]
 # ## 10 · In your own words
