@@ -24,8 +24,9 @@ def wanted(scale):
 
 
 def measure(scale):
+    lesson = reference_namespace("gan_training")
+
     def figures(data, recipe, rounds, runs):
-        lesson = reference_namespace("gan_training")  # each time: BEGAN's objective remembers
         began, mixture = time.process_time(), getattr(gan_recipes, data)()
         G, _, _ = gan_recipes.train(lesson["recipes"][recipe], lesson["play_round"], mixture, rounds, runs)
         return {"figures": [{key: round(value, 4) for key, value in each.items()} for each in gan_recipes.figures(G, mixture)],
