@@ -36,10 +36,10 @@ class ImageGenerator(nn.Module):
     def __init__(self, channels=3, width=64, noise=100):
         super().__init__()
         self.noise = noise
-        self.paint = nn.Sequential(*generator(channels, width, noise + CLASSES), nn.Flatten())
+        self.draw = nn.Sequential(*generator(channels, width, noise + CLASSES), nn.Flatten())
 
     def forward(self, z):
-        return torch.cat([self.paint(z), z[:, self.noise:]], dim=1)
+        return torch.cat([self.draw(z), z[:, self.noise:]], dim=1)
 
 
 class ImageDiscriminator(nn.Module):

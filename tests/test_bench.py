@@ -174,6 +174,14 @@ def test_the_page_says_what_the_kept_runs_say(bench):
         assert there[name] == bench.page.block(bench.load(name)), f"{name}: `make bench BENCH_ARGS='{name} --kept'` brings docs/results.md up to date"
 
 
+def test_the_monitors_histories_are_what_was_measured(bench, tmp_path, monkeypatch):
+    histories = bench.load("gan_histories")
+    there = histories.gan_recipes.HISTORIES.read_text()
+    monkeypatch.setattr(histories.gan_recipes, "HISTORIES", tmp_path / "histories.json")
+    histories.hand_on()
+    assert histories.gan_recipes.HISTORIES.read_text() == there
+
+
 def test_the_start_pages_record_is_what_was_measured(bench, tmp_path, monkeypatch):
     lesson_seconds = bench.load("lesson_seconds")
     there = lesson_seconds.pace.RECORD.read_text()

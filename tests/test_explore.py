@@ -181,6 +181,32 @@ def test_the_ways_between_two_noises_meet_at_the_ends(path, middle):
     assert torch.allclose(at(0.5).square().sum(), middle * (first + last).square().sum())
 
 
+def gradient_penalty(D, real, fake, share, target):
+    x = (share[:, None] * real + (1 - share[:, None]) * fake).requires_grad_()
+    slope, = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+    return (slope.norm(dim=1) - target).square().mean()
+
+
+@given(target=st.floats(0, 1.5), weight=st.floats(0, 3))
+@settings(deadline=None, max_examples=10)
+def test_what_a_penalty_does_to_a_line_is_what_it_does_by_hand(target, weight):
+    explorable = moved(gan_training.penalty_target(gradient_penalty), target=target, weight=weight)
+    psi, push = curves(explorable, 0)[1]
+    beside = np.abs(psi) > 1e-9
+    assert push[beside] == pytest.approx(-2 * weight * (np.abs(psi) - target)[beside] * np.sign(psi[beside]), abs=1e-9)
+
+
+@pytest.mark.parametrize("target, weight, rests_at", [(1.0, 1.0, 2.0), (0.5, 2.0, 2.0), (1.0, 1.5, 3.0), (0.0, 0.5, 0.0), (0.0, 2.0, 0.0)])
+def test_with_a_strong_penalty_the_players_rest_where_the_forces_cancel(target, weight, rests_at):
+    theta, psi = curves(moved(gan_training.penalty_target(gradient_penalty), target=target, weight=weight), 1)[0]
+    assert (theta[0], psi[0]) == (1.0, 1.0) and abs(theta[-1]) == pytest.approx(rests_at, abs=0.01) and psi[-1] == pytest.approx(0, abs=0.01)
+
+
+def test_with_a_weak_penalty_the_players_circle():
+    theta, _ = curves(moved(gan_training.penalty_target(gradient_penalty), target=1.0, weight=0.5), 1)[0]
+    assert np.ptp(theta[300:]) > 2 and np.ptp(theta[500:]) > 0.5 * np.ptp(theta[300:])
+
+
 # --- a learner's functions that don't work yet ---
 
 def unwritten(*args, **kwargs):
@@ -209,7 +235,8 @@ def test_a_sentence_says_which_exercise_comes_first(check, make, reason):
 
 
 def test_what_gan_training_draws_waits_for_its_exercises():
-    for check, shown in (("smoothing", gan_training.flipped_labels(unwritten)), ("training", gan_training.walk(unwritten, 4))):
+    for check, shown in (("smoothing", gan_training.flipped_labels(unwritten)), ("penalties", gan_training.penalty_target(unwritten)),
+                         ("training", gan_training.walk(unwritten, 4))):
         assert check in checks_of("gan_training") and f"finish the exercise above check(&quot;{check}&quot;) first" in shown.value
 
 

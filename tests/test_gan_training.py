@@ -337,3 +337,51 @@ def test_the_distance_of_packs_has_its_closed_forms(lesson, m):
     binomial = lambda share: [math.comb(m, j) * share**j * (1 - share) ** (m - j) for j in range(m + 1)]
     expected = sum(abs(a - b) for a, b in zip(binomial(0.5), binomial(0.8))) / 2
     assert lesson["packed_distance"](torch.tensor([0.5, 0.5]).double(), torch.tensor([0.8, 0.2]).double(), m).item() == pytest.approx(expected)
+
+@pytest.mark.parametrize("turned", [0.0, 0.3])
+def test_packs_are_judged_on_a_ring_that_may_be_turned(lesson, turned, monkeypatch):
+    """What `packing` trains and measures: generators that hit the modes pass, those of another ring, or of one mode, don't."""
+    from course_lib.check import checks_of, judge
+    from course_lib.checks import gan_training as checks
+    from course_lib.draw import Draw
+    from course_lib.student import local_student
+
+    class Fixed(torch.nn.Module):  # all that the check asks of a generator: parameters, and points for noise
+        def __init__(self, runs):
+            super().__init__()
+            self.centres = nn.Parameter(torch.zeros(8, 2))
+
+        def forward(self, z):
+            return self.centres[torch.arange(len(z)) % 8]
+
+    ring = gan_recipes.ring()
+    angle = torch.tensor(turned)
+    turn = torch.stack([torch.stack([angle.cos(), angle.sin()]), torch.stack([-angle.sin(), angle.cos()])])
+    monkeypatch.setattr(checks.gan_recipes, "generator", Fixed)
+
+    def verdict(centres):
+        student = local_student(lesson)
+        student.train = lambda probe, *args, **_: [centres]
+        return judge(checks_of("gan_training")["packing"], student, local_student(lesson), Draw(b"k", secret=False))
+
+    assert (verdict(ring.centres @ turn).verdict == "passed") == (turned == 0)
+    assert verdict(ring.centres[:1].repeat(8, 1)).figures["modes"] == 1
+
+# --- 7: looking ---
+
+@given(d=st.integers(1, 6), rank_a=st.integers(1, 8), rank_b=st.integers(1, 8), seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=25)
+def test_the_frechet_distance_is_that_of_the_nearest_factors(lesson, d, rank_a, rank_b, seed):
+    """Of Σ = FFᵀ, tr(Σ_a + Σ_b − 2(Σ_aΣ_b)^½) is the least ‖F_a − F_b U‖² over turns U: ‖F_a‖² + ‖F_b‖² less twice the singular values of F_aᵀF_b."""
+    draw = np.random.default_rng(seed)
+    means, factors = draw.normal(size=(2, d)), [draw.normal(size=(d, rank)) for rank in (rank_a, rank_b)]
+    nearest = sum((factor**2).sum() for factor in factors) - 2 * np.linalg.svd(factors[0].T @ factors[1], compute_uv=False).sum()
+    moments = [torch.from_numpy(moment) for mean, factor in zip(means, factors) for moment in (mean, factor @ factor.T)]
+    assert lesson["frechet_distance"](*moments).item() == pytest.approx(((means[0] - means[1]) ** 2).sum() + nearest, abs=1e-5)
+    assert lesson["frechet_distance"](*moments[:2], *moments[:2]).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("std_a, std_b", [(1.0, 2.0), (0.0, 3.0), (0.5, 0.5)])
+def test_in_one_dimension_it_is_the_distance_of_means_and_of_spreads(lesson, std_a, std_b):
+    of = lambda mean, std: (torch.tensor([mean]).double(), torch.tensor([[std**2]]).double())
+    assert lesson["frechet_distance"](*of(1.0, std_a), *of(-2.0, std_b)).item() == pytest.approx(9 + (std_a - std_b) ** 2)

@@ -333,7 +333,7 @@ def clipped(names, numbers, c):
     return {"after clip_": then, "after a step of the optimiser": dict(net.named_parameters())}
 
 
-@check(points=2)
+@check(points=1)
 def objectives(student, reference, draw):
     """Least squares, Wasserstein with clipping, and the relativistic pairing: both players' losses, and their gradients."""
     far = torch.tensor([[-1e4], [30.0], [1e4], [-30.0]], dtype=torch.float64)
@@ -369,7 +369,7 @@ def penalised(names, numbers, name, *args):
                                           for parameter, gradient in zip(D.parameters(), gradients)]}
 
 
-@check(points=3)
+@check(points=2)
 def penalties(student, reference, draw):
     """The gradient penalty and R1: their values, and what they teach D."""
     shapes = ((5, 2), (3, 2, 3, 3))
@@ -443,9 +443,23 @@ def refused(names, x, m):
         return "a ValueError"
 
 
-@check(points=1)
+def cured(names, centres, rounds, runs, seed):
+    """The weights of generators that learn ten times as fast as a discriminator which the learner's `pack` shows four samples at a time."""
+    from course_lib import gan_recipes
+    recipe = gan_recipes.Recipe(names.non_saturating, pack=names.pack, packed=4, **gan_recipes.FAST_G)
+    G, _, _ = gan_recipes.train(recipe, names.play_round, gan_recipes.Mixture(centres, gan_recipes.ring().sigma), rounds, runs, seed, progress=names.progress)
+    return [value.detach() for value in G.parameters()]
+
+
+RUNS, ROUNDS = 3, 600
+PACKING = {"modes": expect.at_least(smoke=6), "reverse KL": expect.at_most(smoke=0.4)}
+COLLAPSED = ("Shown one sample at a time, D lets such a generator collapse, and packs of four should have cured it: yours {}. "
+             "Is each pack made of four different samples, and does your `play_round` hand both losses the packs that D sees?")
+
+
+@check(points=2, needs=["training"], bounds=PACKING)
 def packing(student, reference, draw):
-    """Packs of m samples, and how far apart packing puts two distributions."""
+    """Packs of m samples, how far apart packing puts two distributions, and a collapse that it cures."""
     for shape, m in (((6, 2), 3), ((4, 2, 3, 3), 2), ((3, 2), 1)):
         expect.agree(student, reference, "pack", draw.normal(*shape), m)
     expect.agree_run(student, reference, refused, draw.normal(5, 2), 2, what="What `pack` does with 5 samples and m = 2")
@@ -454,3 +468,44 @@ def packing(student, reference, draw):
         expect.agree(student, reference, "packed_distance", p / p.sum(), q / q.sum(), m)
     half = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
     expect.close(student.packed_distance(torch.full_like(half, 0.25), half, 5), 1 - 0.5**5, "The distance of packs of 5 when half of the modes is lost")
+
+    data = gan_recipes.ring()
+    if draw.secret:  # a generator that was trained elsewhere knows other places
+        angle = draw.uniform(1, high=math.pi / 4).item()
+        turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        data = gan_recipes.Mixture(data.centres @ turn, data.sigma)
+    weights = student.train(cured, data.centres, ROUNDS, RUNS, draw.seed())
+    G = gan_recipes.generator(RUNS)
+    if not isinstance(weights, list) or len(weights) != len(list(G.parameters())):
+        raise Failed("The trained generators aren't what the harness makes.")
+    with torch.no_grad():
+        for number, (value, weight) in enumerate(zip(G.parameters(), weights)):
+            value.copy_(expect.tensor(weight, f"Number {number + 1} of the generators' weights", tuple(value.shape)))
+        points = G(draw.normal(RUNS * 2500, gan_recipes.NOISE).float()).unflatten(0, (RUNS, -1))
+    found = [data.figures(each) for each in points]
+    figures = {"modes": min(each["modes"] for each in found), "reverse KL": max(each["reverse KL"] for each in found)}
+    expect.measured(**figures)
+    expect.within("modes", figures["modes"], PACKING["modes"], draw.scale, COLLAPSED.format("misses modes"))
+    expect.within("reverse KL", figures["reverse KL"], PACKING["reverse KL"], draw.scale, COLLAPSED.format("visits them unevenly"))
+
+# --- 7: looking ---
+
+def _gaussian(draw, d, rank):
+    """A mean (d,) and a covariance (d, d) of this rank."""
+    factor = draw.normal(d, rank)
+    return draw.normal(d), factor @ factor.T / d
+
+
+SINGULAR = ("Of covariances that are singular (fewer images than features, say) the distance comes out wrong, or not at all. Rounding makes an eigenvalue "
+            "that should be 0 a little negative: put it at 0 before you take its root, and don't invert anything.")
+
+
+@check(points=1)
+def frechet(student, reference, draw):
+    """The Fréchet distance of two Gaussians, from their means and covariances."""
+    for d in (1, 3, 6):
+        expect.agree(student, reference, "frechet_distance", *_gaussian(draw, d, d + 2), *_gaussian(draw, d, d + 2))
+    mean, cov = _gaussian(draw, 5, 7)
+    expect.close(student.frechet_distance(mean, cov, mean + 2, cov), 20.0, "The distance of a Gaussian from itself, moved by 2 in each of 5 directions")
+    for _ in range(6):
+        expect.agree(student, reference, "frechet_distance", *_gaussian(draw, 7, 2), *_gaussian(draw, 7, 2), atol=1e-5, hint=SINGULAR)

@@ -51,6 +51,54 @@ def flipped_labels(flipped_optimum):
                       flipped=slider("share of labels flipped", 0.0, 0.3, 0.02, 0.005, digits=3))
 
 
+# --- where a penalty lets the players rest ---
+
+PSI, STEPS, RATE = torch.linspace(-20, 20, 2_001, dtype=torch.float64), 600, 0.1
+
+
+@course_style()
+def penalty_target(gradient_penalty):
+    """The Dirac-GAN with Wasserstein's losses and a gradient penalty: how hard the penalty pushes ψ, and where the players go from (1, 1).
+
+    gradient_penalty(D, real, fake, share, target) is the learner's. The penalty of D(x) = ψx doesn't depend on θ; its slope in ψ is
+    found once for a grid of ψ, with a D that has a ψ of its own for each sample. Controls: target; weight, λ.
+    """
+    figure, axes = new_figure(9.0, 4.2, [["push", "path"]])
+    axes["push"].axhline(0, color=BLACK, linewidth=0.8)
+    push_line, = axes["push"].plot(PSI, PSI, color=FAKE)
+    axes["push"].set(title="How the penalty pushes ψ", xlabel="ψ", ylabel="−λ · slope of the penalty", xlim=(-3, 3), ylim=(-9, 9))
+    path_line, = axes["path"].plot([], [], color=REAL, linewidth=1.2)
+    axes["path"].plot(1, 1, "o", color=BLACK, label="start", linestyle="none")
+    end, = axes["path"].plot([], [], "s", color=VERMILLION, markersize=8, label="end", linestyle="none")
+    axes["path"].plot(0, 0, "+", color=BLACK, markersize=14, markeredgewidth=2, label="where it should end", linestyle="none")
+    axes["path"].set(title="Both players", xlabel="generator θ, the data are at 0", ylabel="discriminator ψ", xlim=(-8, 8), ylim=(-3, 3))
+    axes["path"].legend(loc="lower left")
+
+    def slope(target):
+        psi = PSI[:, None].clone().requires_grad_()
+        n = len(psi)
+        with exercise("penalties"):
+            penalty = gradient_penalty(lambda x: x * psi, torch.zeros(n, 1).double(), torch.ones(n, 1).double(), torch.full((n,), 0.5).double(), target)
+            return finite(n * torch.autograd.grad(penalty, psi)[0][:, 0], n)
+
+    def redraw(target, weight):
+        push = -weight * slope(target)
+        push_line.set_ydata(push)
+        path = np.empty((STEPS + 1, 2))
+        path[0] = 1.0
+        for now, after in zip(path, path[1:]):
+            theta, psi = now
+            after[:] = theta + RATE * psi, psi + RATE * (np.interp(psi, PSI, push) - theta)
+            np.clip(after, -1e3, 1e3, out=after)
+        path_line.set_data(*path.T)
+        end.set_data(*path[-1:].T)
+        return f"After {STEPS} steps of {RATE}: θ = {path[-1, 0]:.2f}, ψ = {path[-1, 1]:.2f}.".replace("-", "−")
+
+    return explorable("A penalty, and where it lets the players rest", figure, redraw,
+                      "The discriminator is D(x) = ψx. At the data it should end up flat, and the generator's one sample at 0.",
+                      target=slider("target of the slope", 0.0, 1.5, 1.0, 0.05), weight=slider("weight λ", 0.0, 3.0, 1.0, 0.05))
+
+
 # --- between two noises ---
 
 STRAIGHT, CIRCLE = "straight line", "great circle"

@@ -271,3 +271,21 @@ def packed_distance(p, q, m):
     import itertools
     product = lambda distribution, modes: math.prod(distribution[mode].item() for mode in modes)
     return sum(abs(product(p, modes) - product(q, modes)) for modes in itertools.product(range(len(p)), repeat=m)) / 2
+
+
+@right("frechet")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    # The eigenvalues of the product itself, which are real, whatever rounding says.
+    eigenvalues = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0)
+    return torch.dist(mean_a, mean_b) ** 2 + torch.trace(cov_a + cov_b) - 2 * eigenvalues.sqrt().sum()
+
+
+@right("frechet")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    # tr (AᵀA)^½ is the sum of A's singular values: A = Σ_b^½ Σ_a^½.
+    def root(cov):
+        u, s, _ = torch.linalg.svd(cov)
+        return u @ torch.diag(s.sqrt()) @ u.T
+
+    between = mean_a - mean_b
+    return between @ between + cov_a.diag().sum() + cov_b.diag().sum() - 2 * torch.linalg.matrix_norm(root(cov_b) @ root(cov_a), "nuc")

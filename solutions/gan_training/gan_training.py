@@ -24,7 +24,8 @@
 # | a monitor that tells a slow run from a dead one | histories that it hasn't seen |
 # | smoothed and flipped labels, and classes for both players | proofs, then exact checks |
 # | three other objectives, two penalties, spectral norm | closed forms, and torch's own |
-# | packing, against mode collapse | counting |
+# | packing, against mode collapse | counting modes, after a training of some seconds |
+# | the Fréchet distance | closed forms |
 #
 # **What it takes.** About three hours at the keyboard, and some minutes of training. (Section 9 is for a machine with a GPU.) You should have done `gan_math`, or know what $D^* = p_\text{data}/(p_\text{data}+p_g)$ is and why generators don't minimise $\log(1-D)$.
 #
@@ -1017,6 +1018,24 @@ for name, penalty in {"no penalty": lambda D, fake: 0.0,
 
 # %% [markdown]
 # Without a penalty the players fly apart. With target 1 they come to rest, but look where: $D$ is flat and the generator's sample is 2 away from the data. The penalty is $(|\psi| - 1)^2$. Near $\psi = 0$ it pushes $\psi$ away from 0 with a force of 2, at the right $\theta$ too, where $D$ should be flat; and at $|\theta| = 2$ this just cancels the pull of the data. Penalties centred at 0 come home. That is one parameter a player; what becomes of it in larger nets, the table below shows.
+
+# %% [markdown] tags=["demo", "instructor"]
+# ## Where does it come to rest?
+#
+# The smallest GAN there is: the data are at 0, the generator is one sample at $\theta$, the discriminator is the line $D(x) = \psi x$. A penalty draws the slope of $D$ towards a target. The most used one has the target 1.
+#
+# > **Ask the room.** Where will the sample end with target 1? With which targets does it come home to the data? And is a smaller weight a cure?
+
+# %% tags=["demo"]
+explore.penalty_target(gradient_penalty)
+
+# %% [markdown]
+# Why? Let the steps be small. While $\psi > 0$, $\dot\theta = \psi$ and $\dot\psi = -\theta - 2\lambda(\psi - t)$. With $u = \theta - 2\lambda t$ these two say
+#
+# $$ \ddot u = -u - 2\lambda\,\dot u , $$
+#
+# a spring with a brake. It rests at $u = 0$, so at $\theta = 2\lambda t$ and not at 0. With $\lambda \ge 1$ the brake is strong enough that $u$ creeps there without swinging through. With $\lambda < 1$ it swings, $\psi = \dot u$ changes its sign, and on that side the penalty pushes the other way: the spring now pulls to $-2\lambda t$. So it goes back and forth without end. A
+# smaller weight doesn't cure a target of 1. A target of 0 does: then both sides pull to the same place.
 #
 # ### Spectral norm
 #
@@ -1120,7 +1139,7 @@ print(f"the gradient: largest difference between your code and the formula {(by_
 #
 # ### One harness
 #
-# A *recipe* is what may differ; the rest is the same for all: the nets (two hidden layers of 128), 64 samples a batch, Adam with $\beta_1 = 0$ and a rate of 0.002 for both players that falls over the second half, and your round. Five runs are trained at once, in batched matrices: they share the time and nothing else. (Therefore the weight of a penalty and the like are one choice for all: 0.1 for R1 and R2, 1 for the gradient penalty. Each method might do better with settings of its own. What a table like this one compares is methods *as somebody set them*.)
+# A *recipe* is what may differ; the rest is the same for all: the nets (two hidden layers of 128), 64 samples a batch, Adam with $\beta_1 = 0$ and a rate of 0.002 for both players that falls over the second half, and your round. Five runs are trained at once, in batched matrices: they share the time and nothing else (but BEGAN's $k$, which is steered by their mean). (Therefore the weight of a penalty and the like are one choice for all: 0.1 for R1 and R2, 1 for the gradient penalty. Each method might do better with settings of its own. What a table like this one compares is methods *as somebody set them*.)
 
 # %% tags=["setup"]
 from course_lib.gan_recipes import Autoencoder, BatchNorm, Noise, Recipe, WeightNorm
@@ -1241,8 +1260,9 @@ show_runs(clouds, titles)
 # So read the three together. Here is a collapse to look at. $G$ learns ten times as fast as $D$: whatever $D$ likes best at the moment, $G$ is all there before $D$ has changed its mind.
 
 # %% tags=["setup"]
-fast_G = {"rate_D": 5e-4, "rate_G": 5e-3, "betas": (0.5, 0.99)}
-recipes["G ten times as fast"] = Recipe(non_saturating, **fast_G)
+from course_lib.gan_recipes import FAST_G
+
+recipes["G ten times as fast"] = Recipe(non_saturating, **FAST_G)
 
 # %% tags=["train"]
 collapsed, _, _ = gan_recipes.train(recipes["G ten times as fast"], play_round, gan_recipes.ring(), recipe_rounds)
@@ -1326,13 +1346,43 @@ plt.show()
 # %% tags=["setup"]
 recipes["packing 2"] = Recipe(non_saturating, pack=pack, packed=2)
 recipes["packing 4"] = Recipe(non_saturating, pack=pack, packed=4)
-recipes["G ten times as fast, packing 4"] = Recipe(non_saturating, pack=pack, packed=4, **fast_G)
+recipes["G ten times as fast, packing 4"] = Recipe(non_saturating, pack=pack, packed=4, **FAST_G)
 
 # %% tags=["train"]
 packed, _, _ = gan_recipes.train(recipes["G ten times as fast, packing 4"], play_round, gan_recipes.ring(), recipe_rounds)
 for name, G in (("single", collapsed), ("packs of 4", packed)):
     found = gan_recipes.figures(G, gan_recipes.ring())
     print(f"{name:>10}: modes {[each['modes'] for each in found]}, reverse KL {[round(each['reverse KL'], 2) for each in found]}")
+
+# %% [markdown] tags=["demo", "instructor"]
+# ## A ring, live
+#
+# Eight clusters, and a generator that has to find them all. The curves: the share of the eight modes that it has found, and the share of its samples that are close to one.
+#
+# > **Ask the room.** When the generator learns ten times as fast as the discriminator, what will it do? Bet, then choose it. And what changes if the discriminator is shown four samples at a time? The last run stays behind as a shadow.
+
+# %% tags=["demo", "instructor"]
+from course_lib.explore import choice
+from course_lib.explore.live import live_run
+
+
+def train_ring(board, recipe):
+    ring, shares = gan_recipes.ring(), {}
+
+    def after_round(number, G):
+        if board.due() or not shares:
+            points = gan_recipes.samples(G, 500)[0]
+            modes, quality = gan.count_modes(points, ring.centres, ring.sigma)
+            shares.update({"modes found": modes / 8, "close to a mode": quality})
+            board.scatter(ring.sample(300), points[:300], reach=3.0)
+        board.log(number, **shares)
+
+    gan_recipes.train(recipes[recipe], play_round, ring, board.total, runs=1, after_round=after_round)
+
+
+live_run("Eight modes", train_ring, "Blue: data; orange: generated.", steps=600, curves=("modes found", "close to a mode"), panels=1,
+         recipe=choice("recipe", ["non-saturating", "non-saturating, Adam's β1 = 0.9", "Wasserstein, unbounded", "relativistic, R1 + R2",
+                                  "G ten times as fast", "G ten times as fast, packing 4"]))
 
 # %% [markdown]
 # ## 7 · Looking
@@ -1407,19 +1457,68 @@ line("G itself, at the last step", drawn_by(dcgan_start))
 # $$ d^2 = \mu_1^2 - 2\mu_1\mu_2 + \mu_2^2 + \sigma_1^2 + \sigma_2^2 - 2\sigma_1\sigma_2 = (\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2 . $$
 #
 # It is the least mean square by which points of the one have to move to become the other: move the point $u$ standard deviations from the one mean to the point $u$ standard deviations from the other, and $\mathbb{E}\big[(\mu_1 + \sigma_1 u - \mu_2 - \sigma_2 u)^2\big]$ is just that,
-# since $\mathbb{E}u = 0$ and $\mathbb{E}u^2 = 1$. In $d$ dimensions, $(\sigma_1-\sigma_2)^2$ becomes $\operatorname{tr}\big(\Sigma_1+\Sigma_2-2(\Sigma_1\Sigma_2)^{1/2}\big)$ (Dowson & Landau 1982). For images the points are features of a classifier (Heusel et al. 2017); with those of a net trained on ImageNet
-# it is called FID. Ours are 64 features of a small net that knows digits, so our numbers can be compared with each other and with nothing that was published.
+# since $\mathbb{E}u = 0$ and $\mathbb{E}u^2 = 1$. In $d$ dimensions, with covariances $\Sigma_1$ and $\Sigma_2$ (Dowson & Landau 1982),
+#
+# $$ d^2 = \lVert\mu_1-\mu_2\rVert^2 + \operatorname{tr}\big(\Sigma_1+\Sigma_2-2(\Sigma_1\Sigma_2)^{1/2}\big) . $$
+#
+# What is the root of a matrix? A symmetric $\Sigma$ without negative eigenvalues is $V\Lambda V^\top$, with the eigenvectors as columns of $V$. Then $\Sigma^{1/2} = V\Lambda^{1/2}V^\top$ is a matrix whose square is $\Sigma$, since $V^\top V = 1$. But $\Sigma_1\Sigma_2$ isn't symmetric. We need only the *trace* of its root, the
+# sum of the roots of its eigenvalues, and those can be had from a matrix that is symmetric: with $R = \Sigma_1^{1/2}$ (invertible, say),
+#
+# $$ R^{-1}(\Sigma_1\Sigma_2)R = R^{-1}RR\,\Sigma_2R = R\,\Sigma_2 R , $$
+#
+# and $R^{-1}MR$ has the eigenvalues of $M$: from $Mx = \mu x$ follows $(R^{-1}MR)(R^{-1}x) = \mu R^{-1}x$. So $\operatorname{tr}(\Sigma_1\Sigma_2)^{1/2} = \sum_i\sqrt{\mu_i}$ with the eigenvalues $\mu_i$ of $\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}$. (If $\Sigma_1$ can't be inverted, add $\varepsilon$ times the identity and let $\varepsilon$ go to 0: both sides are continuous.)
+#
+# ### Exercise 10 · The distance  *(medium, 15 minutes)*
+#
+# <details><summary>Hint 1</summary>
+#
+# `torch.linalg.eigh` gives the eigenvalues of a symmetric matrix, and its eigenvectors as columns; `torch.linalg.eigvalsh` the eigenvalues alone.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `V * root` multiplies the columns of V. By rounding, an eigenvalue that should be 0 may come out as −1e-17, and its root as NaN: `clamp(min=0)` first, both times.
+# </details>
+
+# %% solution="frechet"
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    """The squared Fréchet distance between two Gaussians.
+
+    mean_a, mean_b (d,); cov_a, cov_b (d, d): symmetric, without negative eigenvalues; some may be 0. Returns a scalar tensor.
+    """
+    ### BEGIN SOLUTION
+    values, vectors = torch.linalg.eigh(cov_a)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+    ### END SOLUTION
+
+# %% check="frechet"
+check("frechet")
+
+# %% [markdown]
+# Of your digits, beside the course's own, which has given you all the distances so far; and beside SciPy's root of the unsymmetric product itself:
+
+# %% tags=["train"]
+from scipy.linalg import sqrtm
+
+features_of_real, features_of_drawn = (frechet.features(some / 2 + 0.5).double() for some in (real_test, drawn))
+moments = [moment for some in (features_of_drawn, features_of_real) for moment in (some.mean(0), some.T.cov())]
+product_root = sqrtm((moments[1] @ moments[3]).numpy()).real.trace()
+print(f"yours {frechet_distance(*moments):.6f}, the course's {frechet.frechet_distance(features_of_drawn, features_of_real):.6f}, by SciPy's root "
+      f"{(moments[0] - moments[2]).square().sum() + moments[1].trace() + moments[3].trace() - 2 * product_root:.6f}")
+
+# %% [markdown]
+# For images, the points are features of a classifier (Heusel et al. 2017); with those of a net trained on ImageNet it is called FID. Ours are 64 features of a small net that knows digits, so our numbers can be compared with each other and with nothing that was published.
 #
 # Means and covariances are all it sees. Four ways to have a good score without drawing well:
 
 # %% tags=["train"]
-features_of_real = frechet.features(real_test / 2 + 0.5)
 to_real = lambda features: frechet.frechet_distance(features, features_of_real)
 some = torch.Generator().manual_seed(0)
 copies = training[torch.randperm(len(training), generator=some)[:100]].repeat(10, 1, 1, 1)
 centred = features_of_real - features_of_real.mean(0)
-spread = torch.linalg.cholesky(centred.T @ centred / len(centred) + 1e-4 * torch.eye(64))
-invented = features_of_real.mean(0) + torch.randn(1_000, 64, generator=some) @ spread.T
+spread = torch.linalg.cholesky(centred.T @ centred / len(centred) + 1e-4 * torch.eye(64, dtype=torch.float64))
+invented = features_of_real.mean(0) + torch.randn(1_000, 64, generator=some).double() @ spread.T
 print(f"{'1,000 training images, copied':>58}: {to_real(frechet.features(training[:1_000] / 2 + 0.5)):6.1f}")
 print(f"{'100 training images, ten times each':>58}: {to_real(frechet.features(copies / 2 + 0.5)):6.1f}")
 print(f"{'no images at all: features drawn from a Gaussian':>58}: {to_real(invented):6.1f}")

@@ -1095,3 +1095,80 @@ def packed_distance(p, q, m):
     for _ in range(m - 1):
         packs_p, packs_q = torch.outer(packs_p, packs_p).flatten(), torch.outer(packs_q, packs_q).flatten()
     return (packs_p - packs_q).abs().sum() / 2
+
+
+@wrong("packing", hint="Each pack holds the same sample m times over, so D still judges single ones. A pack is m different samples.",
+       trains="the same sample four times")
+def pack(x, m):
+    if len(x) % m:
+        raise ValueError("m doesn't divide n")
+    return x[::m].repeat(1, m, *[1] * (x.ndim - 2))
+
+
+# --- 7: looking ---
+
+def _root(cov):
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+def _cross(cov_a, cov_b):
+    return torch.linalg.eigvalsh(_root(cov_a) @ cov_b @ _root(cov_a)).clamp(min=0).sqrt().sum()
+
+
+@wrong("frechet", hint="The means are left out: two Gaussians of the same shape are at distance 0 for you, wherever they stand.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return cov_a.trace() + cov_b.trace() - 2 * _cross(cov_a, cov_b)
+
+
+@wrong("frechet", hint="The distance of the means isn't squared.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).norm() + cov_a.trace() + cov_b.trace() - 2 * _cross(cov_a, cov_b)
+
+
+@wrong("frechet", hint="The squared differences of the means are averaged. They are added up.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().mean() + cov_a.trace() + cov_b.trace() - 2 * _cross(cov_a, cov_b)
+
+
+@wrong("frechet", hint="The factor 2 in front of the root is missing.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - _cross(cov_a, cov_b)
+
+
+@wrong("frechet", hint="You give back the distance itself. What is asked for, and what FID means, is its square.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return ((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * _cross(cov_a, cov_b)).sqrt()
+
+
+@wrong("frechet", hint="You take the root of each entry. The root of a matrix is the matrix whose square it is, so the roots are those of its eigenvalues.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (cov_a @ cov_b).clamp(min=0).sqrt().trace()
+
+
+@wrong("frechet", hint="The product of the two roots isn't the root of the product, unless the matrices commute. Take the eigenvalues of Σ₁^½ Σ₂ Σ₁^½.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (_root(cov_a) @ _root(cov_b)).trace()
+
+
+@wrong("frechet", hint="You pair the eigenvalues of the two covariances with each other, as if both had the same eigenvectors. Those of Σ₁^½ Σ₂ Σ₁^½ are needed.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    roots_a, roots_b = (torch.linalg.eigvalsh(cov).clamp(min=0).sqrt() for cov in (cov_a, cov_b))
+    return (mean_a - mean_b).square().sum() + (roots_a - roots_b).square().sum()
+
+
+@wrong("frechet", hint="`eigvalsh` takes for granted that its matrix is symmetric, and reads one half of it. Σ₁Σ₂ isn't; Σ₁^½ Σ₂ Σ₁^½ is, with the same eigenvalues.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * torch.linalg.eigvalsh(cov_a @ cov_b).clamp(min=0).sqrt().sum()
+
+
+@wrong("frechet", hint="The eigenvalues of Σ₁^½ Σ₂ Σ₁^½ are added up as they are. Their roots are what the trace needs.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (_root(cov_a) @ cov_b @ _root(cov_a)).trace()
+
+
+@wrong("frechet", hint="Of covariances that are singular (fewer images than features, say) the distance comes out wrong, or not at all.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    values, vectors = torch.linalg.eigh(cov_a)
+    root = vectors * values.sqrt() @ vectors.T
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * torch.linalg.eigvalsh(root @ cov_b @ root).sqrt().sum()
