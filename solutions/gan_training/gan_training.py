@@ -167,9 +167,8 @@ class Generator(nn.Module):
     def __init__(self, noise, width):
         super().__init__()
         ### BEGIN SOLUTION
-        self.paint = nn.Sequential(
-            nn.Linear(noise, 2 * width * 49, bias=False), nn.Unflatten(1, (2 * width, 7, 7)),
-            nn.BatchNorm2d(2 * width), nn.ReLU(),
+        self.paint = nn.Sequential(nn.Linear(noise, 2 * width * 49, bias=False),
+            nn.Unflatten(1, (2 * width, 7, 7)), nn.BatchNorm2d(2 * width), nn.ReLU(),
             nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
             nn.ConvTranspose2d(width, 1, 4, 2, 1), nn.Tanh())
         ### END SOLUTION
@@ -433,7 +432,7 @@ print("distance   " + "".join(f"bound, t = {t:<8}" for t in (0.25, 0.5, 1, 4)) +
 for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
     log_p, log_q = (torch.distributions.Normal(mean, 1.0).log_prob(x) for mean in (0.0, distance))
     p, q, best = log_p.exp(), log_q.exp(), log_p - log_q
-    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    log_m = torch.stack([log_p, log_q]).logsumexp(0) - math.log(2)
     divergence = ((p * (log_p - log_m) + q * (log_q - log_m)).sum() * dx / 2).item()
     losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item() for t in (0.25, 0.5, 1, 4)]
     print(f"{distance:8}   " + "".join(f"{math.log(2) - loss / 2 + 0.0:<19.4f}" for loss in losses) + f"{divergence:.4f}")
@@ -1486,9 +1485,11 @@ def frechet_distance(mean_a, cov_a, mean_b, cov_b):
     mean_a, mean_b (d,); cov_a, cov_b (d, d): symmetric, without negative eigenvalues; some may be 0. Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    (values, vectors) = torch.linalg.eigh(cov_a)
+    # V Λ^½ Vᵀ
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    # the sum of the roots of the eigenvalues of Σ_a^½ Σ_b Σ_a^½
+    cross = torch.linalg.eigvalsh((root @ cov_b) @ root).clamp(min=0).sqrt().sum()
     return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
     ### END SOLUTION
 
