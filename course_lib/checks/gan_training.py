@@ -120,7 +120,7 @@ def painted(names, width, weights, z):
 
 def width_and_steps(scale):
     """How wide and how long `training` trains at this scale."""
-    return scale.pick(smoke=(8, 150), cpu=(8, 400), gpu=(64, 5_000))
+    return scale.pick(smoke=(8, 200), cpu=(8, 400), gpu=(64, 5_000))
 
 
 TRAINING = {"distance": expect.at_most(smoke=400, cpu=180), "kinds": expect.at_least(smoke=4, cpu=7)}
