@@ -6,7 +6,7 @@ help:
 # BEGIN STAFF
 	@echo "make site    make the course's pages in dist/site, for reading without running (some minutes the first time)"
 	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
-	@echo "make test    set everything up, then run all tests (half an hour and more)"
+	@echo "make test    set everything up, then run all tests (less than half an hour)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
 	@echo "make bench   measure what docs/results.md says, as far as it isn't kept (hours, if nothing is; Ctrl-C, and it goes on the next time)"
 	@echo "             BENCH_ARGS=--list says which benchmarks there are; BENCH_ARGS='--again quickness' measures one anew"
@@ -27,14 +27,9 @@ lab: setup
 site: setup
 	@.venv/bin/autograder site $(SITE_ARGS)
 
-# Two at once, but for what has the machine to itself: see tests/conftest.py.
+# Three at once on two cores, since one of them mostly waits: tests/conftest.py says what runs beside what.
 test: setup
-ifdef TEST_ARGS
-	@.venv/bin/python -m pytest $(TEST_ARGS)
-else
-	@.venv/bin/python -m pytest -m "not alone" -n 2 --dist loadgroup; first=$$?; \
-	.venv/bin/python -m pytest -m alone && exit $$first
-endif
+	@.venv/bin/python -m pytest $(or $(TEST_ARGS),-n 3 --dist loadgroup)
 
 bench: setup
 	@.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

@@ -6,6 +6,7 @@ check, the answer, the nets, the scale. `docs/calibration.md` is made from these
 """
 
 import ast
+import functools
 import hashlib
 import inspect
 import json
@@ -151,6 +152,7 @@ def _subjects(module):
             if isinstance(used, types.ModuleType) and used.__name__.startswith("course_lib.") and used is not expect]
 
 
+@functools.cache
 def _bare(source):
     """The source without comments, docstrings and decorators."""
     tree = ast.parse(textwrap.dedent(source))

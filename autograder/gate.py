@@ -110,7 +110,7 @@ def run(lesson, scale, only=None, progress=iter):
     """
     tried = [trial for trial in trials(lesson) if not only or trial.check in only]
     problems, done = [], recorded(lesson, scale)
-    with any_sandbox(lesson, scale) as sandbox:
+    with any_sandbox(scale) as sandbox:
         for trial in progress(tried):
             for judged, more in ((judge_in_notebook, ()), (judge_in_grading, (sandbox,))):
                 name = _name(lesson, trial, judged, scale)
@@ -125,13 +125,11 @@ def run(lesson, scale, only=None, progress=iter):
 
 
 @contextlib.contextmanager
-def any_sandbox(lesson, scale):
-    """An open Sandbox for `lesson`, or None where this machine can't wall anything in."""
-    course = Course()
+def any_sandbox(scale):
+    """An open Sandbox for any lesson, since no solution reads its notebook; or None where this machine can't wall anything in."""
     with contextlib.ExitStack() as stack:
         try:
-            sights = Sights(course.root / "course_lib", course.released(lesson).parent, gpu=scale is Scale.GPU)
-            made = stack.enter_context(Sandbox(sights, scale))
+            made = stack.enter_context(Sandbox(Sights(Course().root / "course_lib", gpu=scale is Scale.GPU), scale))
         except NoIsolation:
             made = None
         yield made

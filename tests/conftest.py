@@ -1,6 +1,7 @@
 """What all tests share: where the repository is, on how many threads they compute, and when a missing tool may skip a test."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,24 @@ ROOT = Path(__file__).resolve().parent.parent
 # Before anything imports torch. As in the lessons: the nets are small, and where both cores are busy two threads take many times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A shell's background jobs ignore Ctrl-C, and so would all that tests start, and end with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A file's tests share what is expensive, so that one worker runs them all; in these each test stands for itself.
+
+# `make test` has three workers. Each takes a group of tests at a time, the largest group first:
+# - These are one group, and so never run beside each other: they start browsers, boxes and many processes, wait for them, and set limits
+#   in seconds. A limit must leave room for two busy neighbours, or not count the seconds that they take (autograder.sandbox.Deadline).
+ONE_AT_A_TIME = {"test_attacks.py", "test_sandbox.py", "test_grading.py", "test_gradebook.py", "test_processes.py", "test_ddp_script.py",
+                 "test_timeline.py", "test_parallel_speed.py"}  # and browser/
+# - In these each test stands for itself. They come last, and keep all workers busy to the end.
 SPREAD = {"test_gate.py", "test_calibration.py"}
-# These set limits in seconds, or start browsers and many processes: they have the machine to themselves.
-ALONE = {"test_attacks.py", "test_sandbox.py", "test_grading.py", "test_gradebook.py", "test_processes.py", "test_ddp_script.py", "test_timeline.py",
-         "test_parallel_speed.py"}
+# - Any other file is a group, since its tests share what is expensive.
 
 
 def pytest_itemcollected(item):
-    if item.path.name in ALONE or item.path.parent.name == "browser":
-        item.add_marker(pytest.mark.alone)
-    if item.path.name not in SPREAD:
+    if item.path.name in ONE_AT_A_TIME or item.path.parent.name == "browser":
+        item.add_marker(pytest.mark.xdist_group("one at a time"))
+    elif item.path.name not in SPREAD:
         item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 

@@ -222,9 +222,9 @@ def test_lone_surrogates_are_replaced(released):
 def test_a_large_hostile_notebook_is_read_in_seconds(released):
     cells = [{"cell_type": "code", "source": "a = 1\n" * 2500} for _ in range(1000)]
     cells += [{"id": "solution-mean", "cell_type": "code"}] * 10_000
-    start = time.perf_counter()
+    start = time.process_time()
     made = handed_in(released, {"cells": cells})
-    assert time.perf_counter() - start < 5 and not made.problem and len(made.notes) <= 6
+    assert time.process_time() - start < 5 and not made.problem and len(made.notes) <= 6
 
 
 KEYS = st.sampled_from(["cells", "nbformat", "id", "source", "metadata", "nbgrader", "grade_id", "cell_type"])
@@ -430,10 +430,10 @@ def test_code_in_an_answer_is_set_as_code_and_still_runs():
 @pytest.mark.parametrize("piece", ["<", "\\begin{a}", "[", "![", "[a](https://", "[x", "```", "~", "#", "-", "&a", "\\", ">",
                                    "= ", "[a]: "])
 def test_escaping_takes_no_time(piece):
-    start = time.perf_counter()
+    start = time.process_time()
     safe_markdown((piece * MAX_CELL)[:MAX_CELL])
     safe_markdown(piece + "x" * MAX_CELL)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ SIZE = 64
 
 
 class Slow(torch.autograd.Function):
-    """Nothing, but its backward pass takes 50 ms."""
+    """Nothing, but its backward pass takes 200 ms."""
 
     @staticmethod
     def forward(ctx, x):
@@ -27,7 +27,7 @@ class Slow(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        time.sleep(0.05)
+        time.sleep(0.2)
         return gradient
 
 
@@ -74,7 +74,7 @@ def test_what_happened_is_there_with_its_length(runs):
         for spans in by_rank:
             (forward,), (backward,), (step,) = (of(spans, kind) for kind in ("forward", "backward", "step"))
             assert forward[1] == "Net" and step[1] == "SGD"
-            assert 0.02 <= forward[3] - forward[2] and 0.05 <= backward[3] - backward[2]
+            assert 0.02 <= forward[3] - forward[2] and 0.2 <= backward[3] - backward[2]
             assert forward[3] <= backward[2] <= backward[3] <= step[2]
             assert [span[1] for span in of(spans, "gradient")] == ["last.weight", "first.weight"]
             assert sorted(span[1] for span in of(spans, "all_reduce")) == [8, SIZE * SIZE * 4, SIZE * SIZE * 4]
@@ -88,7 +88,7 @@ def test_without_hooks_nothing_is_sent_before_the_backward_pass_is_over(runs):
 
 
 def test_with_hooks_the_last_layers_bucket_is_sent_during_the_backward_pass(runs):
-    """It has 50 ms for what takes less than one."""
+    """It has 200 ms for what takes less than one, on a machine that may have other things to do."""
     for spans in runs["buckets"]:
         (backward,), (first, *_) = of(spans, "backward"), of(spans, "all_reduce")
         assert backward[2] < first[2] < backward[3] and timeline.hidden(spans) > 0
