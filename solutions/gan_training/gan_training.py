@@ -1295,6 +1295,8 @@ show_runs(gan_recipes.samples(collapsed), [f"{found['modes']} modes, quality {fo
 #
 # ### Exercise 9 · Packing  *(easy, 10 minutes)*
 #
+# The check then trains three generators like the one above for some seconds, by your round and with your packs of four, and counts their modes.
+#
 # <details><summary>Hint 1</summary>
 #
 # `reshape` keeps the order of the numbers. A pack of m samples in a row *is* m rows in a row: `x.reshape(len(x) // m, …)`. For images that works too, since channels come right after the batch.
