@@ -123,7 +123,7 @@ def width_and_steps(scale):
     return scale.pick(smoke=(8, 200), cpu=(8, 400), gpu=(64, 5_000))
 
 
-TRAINING = {"distance": expect.at_most(smoke=400, cpu=180), "kinds": expect.at_least(smoke=4, cpu=7)}
+TRAINING = {"distance": expect.at_most(smoke=400, cpu=200), "kinds": expect.at_least(smoke=4, cpu=5)}
 TRAIN_AGAIN = "The round is right: train again from the cell above, as it stands, for the full number of rounds."
 
 
@@ -191,6 +191,11 @@ def _histories(draw):
     luck = 0.015 * (torch.arange(4 * quarter) >= 3 * quarter) / quarter**0.5  # the last quarter is lower, by far less than the noise allows
     levels_off = torch.cat([falls[:2 * quarter], flat[:2 * quarter]])
 
+    def fallen(errors, extra=0):
+        """Scores whose last quarter is lower than the one before by so many standard errors, exactly."""
+        piece = lambda: (lambda values: (values - values.mean()) / values.std())(draw.normal(quarter))
+        return unit * (zero + torch.cat([draw.normal(2 * quarter + extra) - 5, piece(), piece() - errors * (2 / quarter) ** 0.5]))
+
     def run(loss_D, score, loss_G=None):
         return {"loss_D": loss_D, "loss_G": alive() - 0.4 if loss_G is None else loss_G, "score": score}
 
@@ -202,8 +207,11 @@ def _histories(draw):
     lucky[4 * quarter - 3] = lucky.min() - 0.5 * unit
     lucky[4 * quarter - 2] = lucky[4 * quarter - 2] + (lucky.mean() - lucky[-quarter:].mean()) * quarter
     broken[-3] = math.nan
-    endless = scores(falls)
+    endless, unknown, skewed = scores(falls), alive() - 0.4, alive()
     endless[-2] = math.inf
+    unknown[2] = math.nan
+    skewed[-(steps // 5):] = won()[-(steps // 5):]
+    skewed[-2:] = 1.5  # of at least 24
     return {
         "flat losses, scores that fall": run(alive(), scores(falls, tiny)),
         "flat losses, scores that neither rise nor fall": run(alive(), scores(flat - luck, huge)),
@@ -216,7 +224,13 @@ def _histories(draw):
         "scores that rise": run(alive(), scores(falls.flip(0))),
         "scores that fell and have levelled off": run(alive(), scores(levels_off)),
         "one lucky score": run(alive(), lucky),
+        "scores that fell by 1.5 standard errors": run(alive(), fallen(1.5)),
+        "scores that fell by 1.92 standard errors": run(alive(), fallen(1.92)),
+        "scores that fell by 2.4 standard errors": run(alive(), fallen(2.4)),
+        "scores that fell by 2.4 standard errors, not a multiple of four": run(alive(), fallen(2.4, extra=3)),
+        "a loss of D near 0 in most of the last steps, but not in their mean": run(skewed, scores(flat)),
         "a NaN among the losses": run(broken, scores(falls)),
+        "a NaN among G's losses": run(alive(), scores(falls), unknown),
         "an infinite score": run(alive(), endless)}
 
 

@@ -197,7 +197,7 @@ def initialise(net):
     _initialise(net)
 
 
-@wrong("training", hint="`non_saturating`: this is log(1 + eᵃ) typed as it stands, which overflows at 1,000. `F.softplus` stays finite.")
+@wrong("training", hint="`non_saturating`: log(1 + eᵃ), or the log of a sigmoid, typed as it stands: one overflows for large logits, the other takes the log of a sigmoid that was rounded to 0. `F.softplus` stays finite.")
 def non_saturating(real_logits, fake_logits):
     plus = lambda a: torch.log(1 + torch.exp(a)).mean()
     return plus(-real_logits) + plus(fake_logits), plus(-fake_logits)
@@ -455,6 +455,78 @@ def diagnose(history):
     return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
 
 
+@wrong("monitor", hint="One standard error is too little to believe in: by chance alone, a difference is larger than that one time in six. Ask for two.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You add up the two standard errors. It is the variances that add up: put both under one root.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (before.std() + last.std()) / quarter**0.5:
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="Your variances are divided by n, not by n − 1, which makes them too small for a few scores. `tensor.var()` does it right.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var(correction=0) + last.var(correction=0)) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="Your quarters are counted from the start. When four doesn't divide the number of scores, they aren't the last ones: count from the end.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[2 * quarter:3 * quarter], score[3 * quarter:]
+    if before.mean() - last.mean() > 2 * (before.var() / len(before) + last.var() / len(last)).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You take the median of D's loss. Steps at which D loses clearly are rare, and the median doesn't see them: take the mean.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].median() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="G's losses aren't asked whether they are finite. A NaN there is a dead run too.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in (history["loss_D"], history["score"])):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
 @wrong("monitor", hint="The sign is turned round: the scores are distances, and a run that gets better has scores that fall.")
 def diagnose(history):
     series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
@@ -610,6 +682,17 @@ def flip_noise(real_logits, fake_logits, flipped):
                          "even when all logits are equal.")
 def flip_noise(real_logits, fake_logits, flipped):
     return _noise(real_logits, fake_logits, flipped * (1 - flipped), lambda logits: logits.var(correction=0) / len(logits))
+
+
+@wrong("conditional", hint="`ClassDiscriminator` looks at the images twice. In train mode each look moves batch norm's averages: call `self.features` once.")
+class ClassDiscriminator(Discriminator):
+    def __init__(self, width, classes):
+        super().__init__(width)
+        self.embed = nn.Embedding(classes, 98 * width)
+        nn.init.zeros_(self.embed.weight)
+
+    def forward(self, x, labels):
+        return super().forward(x) + (self.embed(labels) * self.features(x)).sum(dim=1, keepdim=True)
 
 
 @wrong("conditional", hint="`ClassGenerator`: the class comes before the noise. Join them as (noise, class).")

@@ -96,15 +96,18 @@ def penalties(lesson):
             "gradient": lambda D, real, fake: 10 * lesson["mixed_penalty"](D, real, fake)}
 
 
-def objective_of(lesson, name="non_saturating", targets=None, flipped=0.0):
-    """The objective; with targets, D's labels are smoothed, and the share `flipped` of them is turned round."""
-    def objective(on_real, on_fake):
-        _, loss_G = lesson[name](on_real, on_fake)
+def objective_of(lesson, objective="non_saturating", targets=None, flipped=0.0):
+    """The lesson's objective of this name; with targets, D's labels are smoothed, and the share `flipped` of them is turned round."""
+    plain = lesson[objective]
+
+    def with_other_labels(on_real, on_fake):
+        _, loss_G = plain(on_real, on_fake)
         if targets:
             return lesson["smoothed_loss"](on_real, on_fake, *targets), loss_G
         turned = [torch.where(torch.rand_like(logits) < flipped, -logits, logits) for logits in (on_real, on_fake)]
-        return lesson[name](*turned)[0], loss_G
-    return objective if targets or flipped else lesson[name]
+        return plain(*turned)[0], loss_G
+
+    return with_other_labels if targets or flipped else plain
 
 
 def wanted(scale):
