@@ -147,7 +147,7 @@ for slope in (0.0, 0.2):
 # | transposed convolution to the image | tanh | linear to one logit | |
 #
 # The batch norms are `nn.BatchNorm2d`. `Discriminator.features(x)` gives what its linear layer sees; section 4 needs it. `initialise(net)`: weights of convolutions, transposed convolutions and linear layers from $N(0, 0.02^2)$, those of
-# batch norm from $N(1, 0.02^2)$, all biases 0.
+# any batch norm, 1d or 2d, from $N(1, 0.02^2)$, all biases 0.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -414,13 +414,13 @@ for width_tried, net in by_width.items():
 #
 # The losses have been flat for an hour. Stop?
 #
-# With a classifier, yes: a flat loss means that nothing more is learned. A GAN's losses are a score in a game. When both players get better at the same pace, the score stands still. So what *does* the loss of $D$ say? Write $L_D = -V(D, G)$, as in section 1. No $D$ scores more than the best one, and what the best one scores was proved in `gan_math`:
+# With a classifier, perhaps: its loss is what you want to be small. A GAN's losses are a score in a game. When both players get better at the same pace, the score stands still. So what *does* the loss of $D$ say? Write $L_D = -V(D, G)$, as in section 1. No $D$ scores more than the best one, and what the best one scores was proved in `gan_math`:
 #
 # $$ -L_D = V(D, G) \;\le\; \max_D V(D, G) = -\log 4 + 2\,\mathrm{JSD}(p_\text{data}\,\|\,p_g) \quad\Longrightarrow\quad \boxed{\;\mathrm{JSD} \;\ge\; \log 2 - \tfrac12 L_D\;} $$
 #
 # A bound, and from one side only. It says:
 #
-# * **$L_D$ near 0**: then the divergence is near $\log 2$, the largest that there is. Somebody has proved that the fakes hardly overlap with the data. That is bad news, and you can rely on it.
+# * **$L_D$ near 0**: then the divergence is near $\log 2$, the largest that there is. Somebody has proved that the fakes hardly overlap with the data. That is bad news, and as far as $L_D$ is what $D$ loses *on average*, single image by single image, you can rely on it. (So for a $D$ without batch norm, on images that it wasn't trained on: one that has its training images by heart, or judges whole batches, may have a small loss for other reasons.)
 # * **$L_D$ at $\log 4 \approx 1.386$**: then $\mathrm{JSD} \ge 0$. That was known before. The fakes may be perfect, or $D$ may be blind.
 # * **$L_D$ flat in between**: the divergence is at least some number, and $D$ may be far from the best. Nothing follows about whether $G$ gets better.
 #
@@ -439,7 +439,7 @@ for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
     print(f"{distance:8}   " + "".join(f"{math.log(2) - loss / 2 + 0.0:<19.4f}" for loss in losses) + f"{divergence:.4f}")
 
 # %% [markdown]
-# At $t = 1$ the bound is the divergence itself; everywhere else it is less, and may even be negative.
+# At $t = 1$ the bound is the divergence itself. Otherwise it is less, and may even be negative (but for equal densities, where the best logit is 0 and $t$ changes nothing).
 #
 # And when $L_D$ *is* near 0, is the run dead? Not always. The generator's gradient comes by the chain rule in three factors: how the loss depends on the logit, the logit on the point, the point on the weights. With the non-saturating loss the first is $\sigma(a) - 1 \approx -1$: full force. If $D$ still slopes towards the data, and $G$ can go there, then it goes. So ask somebody else: a **score** that measures the samples themselves, smaller is better. For images that is a Fréchet distance, for points something simpler, the **energy distance** $2\,\mathbb{E}\lVert x-y\rVert - \mathbb{E}\lVert x-x'\rVert - \mathbb{E}\lVert y-y'\rVert$ between data $x$ and samples $y$ (it is 0 only between equal distributions; Székely & Rizzo 2013).
 #
@@ -451,7 +451,7 @@ for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
 #
 # ### Exercise 3 · A monitor  *(medium, 15 minutes)*
 #
-# From the history alone, say one of three things, in this order:
+# From the history alone, say one of three things. Ask in this order:
 #
 # 1. `"dead"` when any number in the history is NaN or infinite;
 # 2. `"running"` when the scores fall: the rule above, on the last quarter and the quarter before, of `len(score) // 4` scores each;
@@ -521,7 +521,7 @@ for run in runs:
 # Read them from left to right, with your verdicts above:
 #
 # * In the first two, $D$'s loss stands still from round 400 on, at about 1.3 and 1.4. Who had stopped there would have missed the best: the scores fell to a seventh and to a twelfth of what they were then.
-# * The third is slow because it has arrived: all modes, and little left to gain. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
+# * The third is slow because it has nearly arrived: all modes, and a score near the least that can be told from noise. It went on falling a little, by less than the monitor could see. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
 # * In the fourth, $D$'s loss lay at 0 for half of the way, and has come back to 0.2. So it isn't dead, by the rule. But alive isn't well: the scores rise, and went on rising. The rates are what to change.
 # * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ need only look whether a point is out of reach. Its loss is 0.002, so $\mathrm{JSD} \ge 0.692$, of at most 0.693. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
 
@@ -679,7 +679,7 @@ explore.flipped_labels(flipped_optimum)
 #
 # $$ a^*(x, y) = \log\frac{p(x, y)}{q(x, y)} = \underbrace{\log\frac{p(y \mid x)}{q(y \mid x)}}_{\text{is it a picture of } y\text{?}} + \underbrace{\log\frac{p(x)}{q(x)}}_{\text{is it a picture?}} $$
 #
-# with $p$ for the data and $q$ for the fakes. Suppose that $D$ has features $\varphi(x)$ by which the class can be read with a softmax, from data with weights $v^p_y$ and from fakes with weights $v^q_y$:
+# with $p$ for the data and $q$ for the fakes. Suppose that $D$ has features $\varphi(x)$ that hold all that matters: $p(x)/q(x)$ depends on them alone, and the class can be read off them with a softmax, from data with weights $v^p_y$ and from fakes with weights $v^q_y$:
 #
 # $$ \log p(y\mid x) = \langle v^p_y, \varphi(x)\rangle - \log Z_p(\varphi(x)), \qquad Z_p(\varphi) = \sum_{y'} e^{\langle v^p_{y'}, \varphi\rangle}, $$
 #
@@ -687,8 +687,8 @@ explore.flipped_labels(flipped_optimum)
 #
 # $$ a^*(x, y) = \big\langle \underbrace{v^p_y - v^q_y}_{e_y}, \varphi(x)\big\rangle + \underbrace{\log Z_q - \log Z_p + \log\frac{p(x)}{q(x)}}_{\psi(\varphi(x))} . $$
 #
-# So $D$ needs one vector $e_y$ for each class, an **embedding**, whose inner product with the features is added to the ordinary logit. This is the *projection discriminator* (Miyato & Koyama 2018). Check the algebra on densities that are known: three classes, a Gaussian
-# each in the data and another each in the fakes, all with the same covariance. With $\varphi(x) = x$, how $a^*$ differs between two classes should be linear in $x$, whatever $\psi$ is:
+# So $D$ needs one vector $e_y$ for each class, an **embedding**, whose inner product with the features is added to the ordinary logit (which stands for $\psi$; ours is linear in the features, so that is one more simplification). This is the *projection discriminator* (Miyato & Koyama 2018). Check the algebra on densities that are known: three classes, a Gaussian
+# each in the data and another each in the fakes, all with the same covariance. With $\varphi(x) = (x, 1)$, how $a^*$ differs between two classes should be linear in $x$, whatever $\psi$ is:
 
 # %%
 torch.manual_seed(0)
@@ -791,11 +791,12 @@ print(f"The classifier reads the digit that was ordered in {frechet.accuracy(ord
 #
 # *The best $D$.* At each $x$ minimise $\frac p2(y-1)^2 + \frac q2 y^2$, with $p, q$ the two densities there. The derivative $p(y-1) + qy$ is 0 at $y = \frac{p}{p+q}$: the same $D^*$ as ever.
 #
-# *What $G$ then minimises.* Add $\frac12\mathbb{E}_{p}[(D-1)^2]$ to $L_G$. $G$ can't change it as long as $D$ is fixed, so no gradient changes. With $D^*$, where $D^* - 1 = -\frac{q}{p+q}$, the sum is
+# *What that says of the fakes.* With $u = \frac{q}{p+q} = 1 - D^*$, the least loss of $D$ is $\frac12\int p\,u^2 + \frac12\int q\,(1-u)^2 = \frac12\int (p+q)\,u(1-u)$, and since $\int (p+q)\,u = \int q = 1$,
 #
-# $$ \frac12 \int (p+q)\Big(\frac{q}{p+q}\Big)^2 dx = \frac12\int \frac{q^2}{p+q}\,dx \;\ge\; \frac14, \qquad\text{since}\quad 1 = \Big(\int q\Big)^2 = \Big(\int \frac{q}{\sqrt{p+q}}\sqrt{p+q}\Big)^2 \le \int\frac{q^2}{p+q} \cdot \underbrace{\int (p+q)}_{2} $$
+# $$ \min_D L_D = \frac12 - \frac12\int \frac{q^2}{p+q}\,dx, \qquad \int \frac{q^2}{p+q}\,dx \;\ge\; \frac12, \qquad\text{since}\quad 1 = \Big(\int q\Big)^2 = \Big(\int \frac{q}{\sqrt{p+q}}\sqrt{p+q}\Big)^2 \le \int\frac{q^2}{p+q} \cdot \underbrace{\int (p+q)}_{2} $$
 #
-# by Cauchy and Schwarz, with equality only where $q/(p+q)$ is the same everywhere, that is for $q = p$. So the game has the right optimum. What is different is the way: the slope $D - 1$ grows with the distance, and a sample far on the *right* side is drawn back, too. There are no flat ends.
+# by Cauchy and Schwarz, with equality only where $q/(p+q)$ is the same everywhere, that is for $q = p$. So $D$'s loss is largest, $\frac14$, exactly when the fakes are right. A $G$ that *maximised* it would be sent, at each sample, down the slope of $u$ with the weight $1-u$: there $-\frac12 D^2 = -\frac12(1-u)^2$ has the gradient $(1-u)\nabla u$. Its own loss $\frac12(D-1)^2$ sends it the same way, down the slope of $u$: at a sample
+# the gradient of $\frac12 u^2$ is $u\,\nabla u$. Only the weight is another, $u$ in place of $1-u$, which is largest where the fakes are worst, and it rests where $D^*$ is flat. The slope grows with the distance from the target 1, and a sample far on the *right* side is drawn back, too. There are no flat ends.
 #
 # ### Wasserstein
 #
@@ -811,7 +812,7 @@ print(f"The classifier reads the digit that was ordered in {frechet.accuracy(ord
 #
 # $$ L_D = \mathbb{E}_z[D(G(z))] - \mathbb{E}_x[D(x)], \qquad L_G = -\mathbb{E}_z[D(G(z))], \qquad D\ \text{1-Lipschitz}. $$
 #
-# On a line the best plan moves the smallest to the smallest, so $W$ can be read off two sorted samples:
+# On a line the best plan moves the smallest to the smallest (that, too, without proof: crossing ways are never shorter), so $W$ can be read off two sorted samples:
 
 # %%
 torch.manual_seed(0)
@@ -911,7 +912,7 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 # %% [markdown]
 # ### A penalty on the slope
 #
-# Look at the best critic more closely. Let $\gamma$ be the best plan, and $f$ a 1-Lipschitz function that reaches $W$. Then $f(x) - f(y) = \lVert x-y\rVert$ for (almost) all pairs of the plan. Walk from $y$ to $x$ in a straight line, and stop at $\hat x = s\,x + (1-s)\,y$:
+# Look at the best critic more closely. Let $\gamma$ be the best plan, and $f$ a 1-Lipschitz function that reaches $W$. Then $f(x) - f(y) = \lVert x-y\rVert$ for (almost) all pairs of the plan, since $\lVert x-y\rVert - (f(x)-f(y))$ is nowhere negative and its mean is 0. Walk from $y$ to $x$ in a straight line, and stop at $\hat x = s\,x + (1-s)\,y$:
 #
 # $$ \lVert x-y\rVert = \underbrace{f(x) - f(\hat x)}_{\le (1-s)\lVert x-y\rVert} + \underbrace{f(\hat x) - f(y)}_{\le s\lVert x-y\rVert} \le \lVert x-y\rVert . $$
 #
@@ -1030,12 +1031,16 @@ for name, penalty in {"no penalty": lambda D, fake: 0.0,
 explore.penalty_target(gradient_penalty)
 
 # %% [markdown]
-# Why? Let the steps be small. While $\psi > 0$, $\dot\theta = \psi$ and $\dot\psi = -\theta - 2\lambda(\psi - t)$. With $u = \theta - 2\lambda t$ these two say
+# Why? Call the target $t$, and let the steps be small. While $\psi > 0$, $\dot\theta = \psi$ and $\dot\psi = -\theta - 2\lambda(\psi - t)$. With $u = \theta - 2\lambda t$ these two say
 #
 # $$ \ddot u = -u - 2\lambda\,\dot u , $$
 #
-# a spring with a brake. It rests at $u = 0$, so at $\theta = 2\lambda t$ and not at 0. With $\lambda \ge 1$ the brake is strong enough that $u$ creeps there without swinging through. With $\lambda < 1$ it swings, $\psi = \dot u$ changes its sign, and on that side the penalty pushes the other way: the spring now pulls to $-2\lambda t$. So it goes back and forth without end. A
-# smaller weight doesn't cure a target of 1. A target of 0 does: then both sides pull to the same place.
+# a spring with a brake. It rests at $u = 0$, so at $\theta = 2\lambda t$ and not at 0. While $\psi < 0$ the penalty pushes the other way, and the spring pulls to $-2\lambda t$. With $\lambda \ge 1$ the brake is strong enough that $u$ creeps to an end without swinging about it: from $(1, 1)$ it ends at one of the two, with $\psi = 0$. With
+# $\lambda < 1$ it swings through, $\psi = \dot u$ changes its sign, and the other spring takes over, each time. Half a swing shrinks the distance from the middle of *that* spring by $\kappa = e^{-\pi\lambda/\sqrt{1-\lambda^2}}$. So swings from $-A$ to $A$ that repeat themselves have $A - 2\lambda t = \kappa\,(A + 2\lambda t)$, or
+#
+# $$ A = 2\lambda t\,\frac{1+\kappa}{1-\kappa} \;\longrightarrow\; \frac{4t}{\pi} \quad\text{for}\ \lambda \to 0 , $$
+#
+# and that isn't 0: a smaller weight doesn't cure a target of 1. A target of 0 does: then both springs pull to the same place.
 #
 # ### Spectral norm
 #
@@ -1045,17 +1050,17 @@ explore.penalty_target(gradient_penalty)
 #
 # $$ v \leftarrow \frac{W^\top u}{\lVert W^\top u\rVert}, \qquad u \leftarrow \frac{W v}{\lVert W v\rVert}; \qquad \sigma \approx u^\top W v . $$
 #
-# *Why it works.* Let $u = \sum_i c_i u_i$ in the left singular vectors of $W$, where $WW^\top u_i = \sigma_i^2 u_i$. Up to its length, $u$ after $k$ rounds is $(WW^\top)^k u = \sum_i c_i \sigma_i^{2k} u_i$. Against the first term, the $i$-th shrinks like $(\sigma_i/\sigma_1)^{2k}$. So $u$ tends to $u_1$, unless $c_1 = 0$, which a random start avoids. And since a weight changes little in a step, *one* round a step is enough when it goes on from the last $u$.
+# *Why it works.* Let $u = \sum_i c_i u_i$ in the left singular vectors of $W$, where $WW^\top u_i = \sigma_i^2 u_i$. Up to its length, $u$ after $k$ rounds is $(WW^\top)^k u = \sum_i c_i \sigma_i^{2k} u_i$. Against the first term, the $i$-th shrinks like $(\sigma_i/\sigma_1)^{2k}$. So $u$ tends to $u_1$ when $\sigma_1$ is larger than the others, unless $c_1 = 0$, which a random start avoids. And since a weight changes little in a step, *one* round a step is enough when it goes on from the last $u$.
 #
 # *Its gradient.* $\sigma$ depends on $W$, so dividing by it changes what the weight is taught. With $u_1, v_1$ of length 1, $d\sigma = u_1^\top\,dW\,v_1$: the changes of $u_1$ and $v_1$ contribute nothing, because $u_1^\top W\,dv_1 = \sigma\,v_1^\top dv_1 = 0$ (a vector of constant length changes at a right angle to itself), and so for $u_1$. Hence $u$ and $v$ may count as constants, and for a loss with the gradient $A$ at $\bar W = W/\sigma$,
 #
 # $$ \frac{\partial L}{\partial W} = \frac1\sigma\Big(A - \langle A, \bar W\rangle\, u_1 v_1^\top\Big). $$
 #
-# The part of $A$ that would only make $W$ longer is taken out. A convolution's weight (out, in, height, width) is read as a matrix with a row for each output channel; that isn't quite the stretch of the convolution, but it is what everybody divides by.
+# So $\langle \frac{\partial L}{\partial W}, W\rangle = 0$, since $u_1^\top W v_1 = \sigma$: to first order, no step makes $W$ longer or shorter. A convolution's weight (out, in, height, width) is read as a matrix with a row for each output channel; that isn't quite the stretch of the convolution, but it is what everybody divides by.
 #
 # ### Exercise 8 · Spectral norm  *(medium, 20 minutes)*
 #
-# First the function, then a parametrisation around it that remembers $u$: PyTorch calls its `forward` whenever the layer's `weight` is used.
+# First the function, then a parametrisation around it that remembers $u$: PyTorch calls its `forward` whenever the layer's `weight` is used. In eval mode, call your `spectral_norm` just the same, and throw the new $u$ away.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1249,7 +1254,7 @@ show_runs(clouds, titles)
 # * **The optimiser does.** One number, Adam's $\beta_1$ at 0.9 instead of 0, and the same objective loses most of the ring.
 # * **A Wasserstein critic without a bound is no critic**: one run in five found a single mode. Clipping mends that in part. The gradient penalty does on the ring, and on the grid loses ten modes where the plain objective loses three.
 # * **Spectral norm** costs a little quality on the ring and has the best quality on the grid: 0.10 to 0.19, where the plain objective has 0.03 to 0.10.
-# * **Layer norm**, harmless on the ring, loses half of the grid. **Batch norm in every hidden layer ruins both.** Real and generated samples pass $D$ apart, as they should, and each batch is standardised by itself, already in the first layer: so $D$ can hardly see how large the ring is, nor where. That fits what was measured: on the ring the shares are nearly equal (reverse KL 0.02), and not one sample lies where it should. DCGAN's advice, no batch norm on $D$'s first layer, is there for that.
+# * **Layer norm**, harmless on the ring, loses half of the grid. **Batch norm in every hidden layer ruins both.** Real and generated samples pass $D$ apart, as they should, and each batch is standardised by itself, already in the first layer: so $D$ can hardly see how large the ring is, nor where. That fits what was measured: on the ring the shares are nearly equal (reverse KL 0.02), and not one sample lies where it should. DCGAN's advice, no batch norm on $D$'s first layer, would avoid it.
 # * **BEGAN collapses here.** Its autoencoder has a bottleneck of one number (with two, it could copy points), and a point of the plane isn't an image: take it as a warning about this table, not about BEGAN.
 # * **Nobody has solved the grid.** Most recipes find its modes, but hardly one sample in twenty lies within $3\sigma$ of one. All recipes had the same rounds; they were too few for this $\sigma$.
 #
@@ -1258,7 +1263,7 @@ show_runs(clouds, titles)
 # %% [markdown]
 # ## 6 · Mode collapse
 #
-# A generator that has found one place where $D$ is fooled can send all its noise there. $D$ learns to distrust the place, $G$ moves on, all of it, to the next: **mode collapse**. Each sample may be perfect. What is missing can't be seen in any single one, and $D$ looks at samples singly: its gradient at a sample asks "which way is more real?", and at equal places it gives equal answers, so samples that have come together stay together.
+# A generator that has found one place where $D$ is fooled can send all its noise there. $D$ learns to distrust the place, $G$ moves on, all of it, to the next: **mode collapse**. Each sample may be perfect. What is missing can't be seen in any single one, and $D$ looks at samples singly: its gradient at a sample asks "which way is more real?", and at equal places it gives equal answers, so nothing in $D$ drives samples apart that have come together.
 #
 # How does one count it? With points, where the modes are known, by three figures, and each alone can be fooled:
 #
@@ -1266,7 +1271,7 @@ show_runs(clouds, titles)
 # * **high quality**: the share of samples within $3\sigma$ of some mode (of the data themselves, 98.9 %). One single mode, well hit, gets 1.
 # * **reverse KL**: assign each sample to its nearest mode; with the shares $q_j$ and the true ones $p_j = \frac1k$, $\mathrm{KL}(q\,\|\,p) = \sum_j q_j \log\frac{q_j}{p_j}$. It is 0 for equal shares, and $\log k$ when all go to one: $\log 8 = 2.08$ on the ring, $\log 25 = 3.22$ on the grid. It is reverse in that the generator's distribution comes first, so that a mode nobody goes to costs no infinity. It is blind for how far from the modes the samples lie.
 #
-# So read the three together. Here is a collapse to look at. $G$ learns ten times as fast as $D$: whatever $D$ likes best at the moment, $G$ is all there before $D$ has changed its mind.
+# So read the three together. Here is a collapse to look at. $G$ learns ten times as fast as $D$ (and Adam's $\beta_1$ is 0.5 for both): whatever $D$ likes best at the moment, $G$ is all there before $D$ has changed its mind.
 
 # %% tags=["setup"]
 from course_lib.gan_recipes import FAST_G
@@ -1366,7 +1371,7 @@ for name, G in (("single", collapsed), ("packs of 4", packed)):
     print(f"{name:>10}: modes {[each['modes'] for each in found]}, reverse KL {[round(each['reverse KL'], 2) for each in found]}")
 
 # %% [markdown]
-# A collapse, and its cure, in all five runs. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
+# The modes are back, in all five runs. The quality isn't: 0.11, and the collapsed ones have 0.17. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
 # training, packs cost sharpness: $D$ has a harder question to answer, and fewer examples of it. It is a medicine, not a vitamin.
 
 # %% [markdown] tags=["demo", "instructor"]
@@ -1407,11 +1412,11 @@ live_run("Eight modes", train_ring, "Blue: data; orange: generated.", steps=600,
 # ### Between two noises
 #
 # Walk from one noise to another and watch the picture. If $G$ had learned images by heart, it would jump from one to the next; if it has learned what digits are, shapes change by and by. But by which path? Two draws $z_1, z_2$ from $N(0, I)$ in $d$ dimensions have
-# $\mathbb{E}\lVert z\rVert^2 = d$. Their midpoint has the variance $\frac14 + \frac14 = \frac12$ in each coordinate, so $\mathbb{E}\lVert \frac{z_1+z_2}{2}\rVert^2 = \frac d2$: it lies nearer to the origin than the noises that $G$ has trained on. On the great circle,
+# $\mathbb{E}\lVert z\rVert^2 = d$. Their midpoint has the variance $\frac14 + \frac14 = \frac12$ in each coordinate, so $\mathbb{E}\lVert \frac{z_1+z_2}{2}\rVert^2 = \frac d2$: it lies nearer to the origin than the noises that $G$ has trained on. On the arc,
 #
 # $$ z(t) = \cos(\tfrac{\pi}{2} t)\, z_1 + \sin(\tfrac{\pi}{2} t)\, z_2 , $$
 #
-# the variance is $\cos^2 + \sin^2 = 1$ at each $t$: every point on the way is again a draw from $N(0, I)$.
+# the variance is $\cos^2 + \sin^2 = 1$ at each $t$: every point on the way is again a draw from $N(0, I)$. (In many dimensions two draws are nearly of one length and at a right angle, and this is nearly a great circle.) Look at the middle columns: what is drawn there by the straight line comes from noises that $G$ has hardly seen. With our small $G$ the difference is slight.
 
 # %% tags=["train"]
 ends = torch.randn(2, 6, gan_images.NOISE, generator=torch.Generator().manual_seed(3))
@@ -1436,7 +1441,7 @@ explore.walk(lambda z: dcgan_G(z.to(scale.device)), gan_images.NOISE)
 # %% [markdown]
 # ### Has it learned by heart?
 #
-# For each drawn digit, the training image that is nearest to it, pixel by pixel. A copy would have distance 0. What *no* copy looks like, held-out real digits say: they have never been seen by $G$, and have nearest neighbours too.
+# For each drawn digit, the training image that is nearest to it, pixel by pixel. A copy would have distance 0 (up to rounding). What *no* copy looks like, held-out real digits say: they have never been seen by $G$, and have nearest neighbours too.
 
 # %% tags=["train"]
 drawn, training = drawn_by(dcgan_G), images.cpu()
@@ -1471,7 +1476,7 @@ line("G itself, at the last step", drawn_by(dcgan_start))
 #
 # $$ d^2 = \mu_1^2 - 2\mu_1\mu_2 + \mu_2^2 + \sigma_1^2 + \sigma_2^2 - 2\sigma_1\sigma_2 = (\mu_1-\mu_2)^2 + (\sigma_1-\sigma_2)^2 . $$
 #
-# It is the least mean square by which points of the one have to move to become the other: move the point $u$ standard deviations from the one mean to the point $u$ standard deviations from the other, and $\mathbb{E}\big[(\mu_1 + \sigma_1 u - \mu_2 - \sigma_2 u)^2\big]$ is just that,
+# It is the least mean square by which points of the one have to move to become the other. For any pairing of $X$ with $Y$, $\mathbb{E}(X-Y)^2 = (\mu_1-\mu_2)^2 + \sigma_1^2 + \sigma_2^2 - 2\operatorname{cov}(X,Y)$, and the covariance is at most $\sigma_1\sigma_2$ (Cauchy and Schwarz). One pairing reaches that: move the point $u$ standard deviations from the one mean to the point $u$ standard deviations from the other, and $\mathbb{E}\big[(\mu_1 + \sigma_1 u - \mu_2 - \sigma_2 u)^2\big]$ is just that,
 # since $\mathbb{E}u = 0$ and $\mathbb{E}u^2 = 1$. In $d$ dimensions, with covariances $\Sigma_1$ and $\Sigma_2$ (Dowson & Landau 1982),
 #
 # $$ d^2 = \lVert\mu_1-\mu_2\rVert^2 + \operatorname{tr}\big(\Sigma_1+\Sigma_2-2(\Sigma_1\Sigma_2)^{1/2}\big) . $$
@@ -1527,7 +1532,7 @@ print(f"yours {frechet_distance(*moments):.6f}, the course's {frechet.frechet_di
 # %% [markdown]
 # For images, the points are features of a classifier (Heusel et al. 2017); with those of a net trained on ImageNet it is called FID. Ours are 64 features of a small net that knows digits, so our numbers can be compared with each other and with nothing that was published.
 #
-# Means and covariances are all it sees. Four ways to have a good score without drawing well:
+# Means and covariances are all it sees. Three ways to have a good score without drawing well, beside yours. (The Gaussian of the third is that of the very test set it is held against.)
 
 # %% tags=["train"]
 to_real = lambda features: frechet.frechet_distance(features, features_of_real)
@@ -1745,13 +1750,13 @@ else:
 # %% [markdown]
 # ## What to remember
 #
-# 1. Halving and doubling: kernel 4, stride 2, padding 1. Kernels that the stride doesn't divide draw chessboards.
+# 1. Halving and doubling: kernel 4, stride 2, padding 1. Kernels that the stride doesn't divide invite chessboards.
 # 2. One round for every objective: $D$ steps on detached fakes, $G$ on the $D$ that has just learned, real and fake in separate calls.
 # 3. At $D$'s optimum, one-sided smoothing leaves $G$'s gradient as it is; smoothing both sides takes it away where it is needed most. Flipping is smoothing on both sides, plus noise.
 # 4. Classes enter $D$ by an inner product with its features: it is what the log of a ratio of softmaxes looks like.
 # 5. A difference smaller than the spread over seeds is no difference.
 # 6. A small loss of $D$ proves that the fakes are far off; a flat one proves nothing. Ask a score, and measure its changes in standard errors.
-# 7. Least squares has the same best $D$ without the flat ends. Wasserstein needs a critic of bounded slope: clipping bounds it badly, a penalty on the gradient or spectral norm well. A penalty centred at 0 lets $D$ come to rest; one centred at 1 doesn't.
+# 7. Least squares has the same best $D$ without the flat ends. Wasserstein needs a critic of bounded slope: clipping bounds it badly, a penalty asks for it, spectral norm builds it in. A penalty centred at 0 lets the players rest where they should; one centred at 1 lets them rest elsewhere, or not at all.
 # 8. Collapse is counted by modes, quality and reverse KL together. Packs of samples make $D$ see it.
 # 9. The Fréchet distance sees means and covariances of features, depends on the number of images, and likes copies. Look at pictures and neighbours too.
 #
