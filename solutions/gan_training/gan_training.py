@@ -133,7 +133,7 @@ for slope in (0.0, 0.2):
           f"pixels without any gradient: {(gradient == 0).double().mean():.1%}; mean |gradient|: {gradient.abs().mean():.2g}")
 
 # %% [markdown]
-# At slope 0, each of those units is a closed door; at slope 0.2 it lets a fifth through. Yet hardly a pixel is left without any gradient, since many units look at it and some are open. A unit that is closed for *every* fake would be dead; count them in the output. Whether the pictures get better by leaky doors is another question,
+# At slope 0, each of those units is a closed door; at slope 0.2 it lets a fifth through. On average as much comes back through both: doors that are open make up for those that are closed. Yet hardly a pixel is left without any gradient, since many units look at it and some are open. A unit that is closed for *every* fake would be dead; count them in the output. Whether the pictures get better by leaky doors is another question,
 # and is answered by the table at the end of this section.
 #
 # ### Exercise 1 · The nets  *(medium, 30 minutes)*
@@ -894,7 +894,7 @@ def clip_(net, c):
 check("objectives")
 
 # %% [markdown]
-# The inequality of least squares, on a grid, with your two losses as witnesses of $D^*$: a $D$ a little above or below pays more.
+# The inequality on a grid, with your loss of $D$ as a witness: at $D^*$ it is $\frac12$ less the second column, and a $D$ a little above or below pays more.
 
 # %%
 x = torch.linspace(-12, 14, 5201, dtype=torch.float64)
