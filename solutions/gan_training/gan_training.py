@@ -85,8 +85,10 @@ from course_lib.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, use_s
 use_style()
 torch.manual_seed(0)
 kernel = torch.randn(3, 2, 4, 4, dtype=torch.float64)
-x, y = torch.randn(1, 2, 28, 28, dtype=torch.float64), torch.randn(1, 3, 14, 14, dtype=torch.float64)
-shrunk, grown = F.conv2d(x, kernel, stride=2, padding=1), F.conv_transpose2d(y, kernel, stride=2, padding=1)
+x = torch.randn(1, 2, 28, 28, dtype=torch.float64)
+y = torch.randn(1, 3, 14, 14, dtype=torch.float64)
+shrunk = F.conv2d(x, kernel, stride=2, padding=1)
+grown = F.conv_transpose2d(y, kernel, stride=2, padding=1)
 print(f"28 → {shrunk.shape[-1]} by the convolution, 14 → {grown.shape[-1]} by the transposed one")
 print(f"⟨Cx, y⟩ = {(shrunk * y).sum():.9f}   ⟨x, Cᵀy⟩ = {(x * grown).sum():.9f}")
 
@@ -114,11 +116,14 @@ digits = load_images("digits")
 images = (2 * digits.images - 1).to(scale.device)
 for slope in (0.0, 0.2):
     torch.manual_seed(0)
-    judge = nn.Sequential(nn.Conv2d(1, 8, 4, 2, 1), nn.LeakyReLU(slope), nn.Conv2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.LeakyReLU(slope),
-                          nn.Flatten(), nn.Linear(784, 1))
+    judge = nn.Sequential(
+        nn.Conv2d(1, 8, 4, 2, 1), nn.LeakyReLU(slope),
+        nn.Conv2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.LeakyReLU(slope),
+        nn.Flatten(), nn.Linear(784, 1))
     optimizer = torch.optim.Adam(judge.parameters(), 4e-3)
     for _ in range(60):
-        real, fake = images[torch.randint(len(images), (32,))].cpu(), torch.rand(32, 1, 28, 28) * 2 - 1
+        real = images[torch.randint(len(images), (32,))].cpu()
+        fake = torch.rand(32, 1, 28, 28) * 2 - 1
         loss = F.softplus(-judge(real)).mean() + F.softplus(judge(fake)).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -129,8 +134,10 @@ for slope in (0.0, 0.2):
     gradient, = torch.autograd.grad(judge[4:](second).sum(), fake)
     closed = [(layer <= 0).double().mean() for layer in (first, second)]
     dead = sum((layer <= 0).flatten(1).all(0).sum().item() for layer in (first, second))
-    print(f"slope {slope}: at or below 0 are {closed[0]:.0%} of the first layer and {closed[1]:.0%} of the second, {dead} units for every fake; "
-          f"pixels without any gradient: {(gradient == 0).double().mean():.1%}; mean |gradient|: {gradient.abs().mean():.2g}")
+    print(f"slope {slope}: at or below 0 are {closed[0]:.0%} of the first layer "
+          f"and {closed[1]:.0%} of the second, {dead} units for every fake; "
+          f"pixels without any gradient: {(gradient == 0).double().mean():.1%}; "
+          f"mean |gradient|: {gradient.abs().mean():.2g}")
 
 # %% [markdown]
 # At slope 0, each of those units is a closed door; at slope 0.2 it lets a fifth through. On average as much comes back through both: doors that are open make up for those that are closed. Yet hardly a pixel is left without any gradient, since many units look at it and some are open. A unit that is closed for *every* fake would be dead; count them in the output. Whether the pictures get better by leaky doors is another question,
@@ -162,7 +169,8 @@ for slope in (0.0, 0.2):
 class Generator(nn.Module):
     """Noise (n, noise) → images (n, 1, 28, 28) in (−1, 1).
 
-    Linear to 2·width channels of 7×7, then two transposed convolutions, to width channels of 14×14 and to the image.
+    Linear to 2·width channels of 7×7, then two transposed convolutions, to width channels of
+    14×14 and to the image.
     """
 
     def __init__(self, noise, width):
@@ -170,7 +178,8 @@ class Generator(nn.Module):
         ### BEGIN SOLUTION
         self.paint = nn.Sequential(nn.Linear(noise, 2 * width * 49, bias=False),
             nn.Unflatten(1, (2 * width, 7, 7)), nn.BatchNorm2d(2 * width), nn.ReLU(),
-            nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(width), nn.ReLU(),
             nn.ConvTranspose2d(width, 1, 4, 2, 1), nn.Tanh())
         ### END SOLUTION
 
@@ -191,8 +200,8 @@ class Discriminator(nn.Module):
         ### BEGIN SOLUTION
         self.look = nn.Sequential(
             nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2),
-            nn.Flatten())
+            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width),
+            nn.LeakyReLU(0.2), nn.Flatten())
         self.judge = nn.Linear(2 * width * 49, 1)
         ### END SOLUTION
 
@@ -232,8 +241,11 @@ print("width   predicted   measured")
 for width in (4, 8, 32, 128):
     torch.manual_seed(0)
     with torch.no_grad():
-        squares = [torch.atanh(initialise(Generator(16, width))(torch.randn(50, 16)))[:, :, 2:-2, 2:-2].square().mean() for _ in range(20)]
-    print(f"{width:5}   {0.02 * math.sqrt(2 * width):9.3f}   {torch.stack(squares).mean().sqrt():8.3f}")
+        before_tanh = (torch.atanh(initialise(Generator(16, width))(torch.randn(50, 16)))
+                       for _ in range(20))
+        squares = [each[:, :, 2:-2, 2:-2].square().mean() for each in before_tanh]
+    print(f"{width:5}   {0.02 * math.sqrt(2 * width):9.3f}   "
+          f"{torch.stack(squares).mean().sqrt():8.3f}")
 
 # %% [markdown]
 # (The root of the mean square over twenty beginnings, without the border, where there are fewer neighbours to sum over. Since batch norm sets the mean square over *all* places to 1, those inside are a little louder.)
@@ -259,9 +271,13 @@ for width in (4, 8, 32, 128):
 
 # %% solution="round"
 def non_saturating(real_logits, fake_logits):
-    """The losses of both players (Goodfellow et al. 2014), from logits of any shape. Returns (loss of D, loss of G)."""
+    """The losses of both players (Goodfellow et al. 2014), from logits of any shape.
+
+    Returns (loss of D, loss of G).
+    """
     ### BEGIN SOLUTION
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean(), F.softplus(-fake_logits).mean()
+    return (F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean(),
+            F.softplus(-fake_logits).mean())
     ### END SOLUTION
 
 
@@ -300,7 +316,8 @@ from course_lib.board import Board
 
 
 def watched(title, D, G, steps, z, objective=non_saturating, labels=None, **how):
-    """Train before your eyes, by your round: gives the moving average of G, also of a run that was stopped.
+    """Train before your eyes, by your round: gives the moving average of G, also of a run that
+    was stopped.
 
     z: a list of what G is called with for the picture. labels, how: as for gan_images.train.
     """
@@ -314,14 +331,16 @@ def watched(title, D, G, steps, z, objective=non_saturating, labels=None, **how)
                 with torch.no_grad():
                     board.images(average(*z), columns=10)
 
-        gan_images.train(play_round, objective, D.to(scale.device), G.to(scale.device), images, steps, labels, after_step=after_step, **how)
+        gan_images.train(play_round, objective, D.to(scale.device), G.to(scale.device), images,
+                         steps, labels, after_step=after_step, **how)
     return kept
 
 
 width, steps = scale.pick(smoke=(8, 200), cpu=(8, 400), gpu=(64, 5_000))
 torch.manual_seed(0)
 shown = torch.randn(50, gan_images.NOISE, device=scale.device)
-dcgan_D, dcgan_start = initialise(Discriminator(width)), initialise(Generator(gan_images.NOISE, width))
+dcgan_D = initialise(Discriminator(width))
+dcgan_start = initialise(Generator(gan_images.NOISE, width))
 dcgan_G = watched("A DCGAN on digits", dcgan_D, dcgan_start, steps, [shown])
 
 # %% [markdown]
@@ -340,11 +359,13 @@ def drawn_by(G, *more):
 
 def line(name, drawn):
     scores = gan_images.scores(drawn, real_test)
-    print(f"{name:>34}: distance {scores['distance']:7.1f}, {scores['readable']:4.0%} read without doubt, {scores['kinds']:2} kinds")
+    print(f"{name:>34}: distance {scores['distance']:7.1f}, "
+          f"{scores['readable']:4.0%} read without doubt, {scores['kinds']:2} kinds")
 
 
 torch.manual_seed(1)
-line("an untrained generator", drawn_by(initialise(Generator(gan_images.NOISE, width)).to(scale.device)))
+line("an untrained generator",
+     drawn_by(initialise(Generator(gan_images.NOISE, width)).to(scale.device)))
 line("yours", drawn_by(dcgan_G))
 line("real digits, those of the training", images[:1_000].cpu())
 
@@ -387,12 +408,14 @@ sizes = scale.pick(smoke=(2, 4), cpu=(4, 16), gpu=(16, 128))
 by_width = {}
 for width_tried in sizes:
     torch.manual_seed(0)
-    by_width[width_tried] = watched(f"Width {width_tried}", initialise(Discriminator(width_tried)), initialise(Generator(gan_images.NOISE, width_tried)),
-                                    steps, [shown])
+    by_width[width_tried] = watched(
+        f"Width {width_tried}", initialise(Discriminator(width_tried)),
+        initialise(Generator(gan_images.NOISE, width_tried)), steps, [shown])
 for width_tried, net in by_width.items():
     drawn = drawn_by(net)
     line(f"width {width_tried}", drawn)
-    print(f"{'sharpness, real digits being 1':>34}: {gan_images.sharpness(drawn) / gan_images.sharpness(real_test):.2f}")
+    print(f"{'sharpness, real digits being 1':>34}: "
+          f"{gan_images.sharpness(drawn) / gan_images.sharpness(real_test):.2f}")
 
 # %% [markdown]
 # **Sharpness** is here the mean square of the Laplacian, the sum of a pixel's four neighbours less four times the pixel: what an edge detector sees. It belongs beside the distance, not in its place: noise is sharp too. One seed shows little. Over seeds:
@@ -435,8 +458,11 @@ for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
     p, q, best = log_p.exp(), log_q.exp(), log_p - log_q
     log_m = torch.stack([log_p, log_q]).logsumexp(0) - math.log(2)
     divergence = ((p * (log_p - log_m) + q * (log_q - log_m)).sum() * dx / 2).item()
-    losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item() for t in (0.25, 0.5, 1, 4)]
-    print(f"{distance:8}   " + "".join(f"{math.log(2) - loss / 2 + 0.0:<19.4f}" for loss in losses) + f"{divergence:.4f}")
+    losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item()
+              for t in (0.25, 0.5, 1, 4)]
+    print(f"{distance:8}   "
+          + "".join(f"{math.log(2) - loss / 2 + 0.0:<19.4f}" for loss in losses)
+          + f"{divergence:.4f}")
 
 # %% [markdown]
 # At $t = 1$ the bound is the divergence itself. Otherwise it is less, and may even be negative (but for equal densities, where the best logit is 0 and $t$ changes nothing).
@@ -471,8 +497,8 @@ for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
 def diagnose(history):
     """What a run is: "running", "slow" or "dead".
 
-    history: {"loss_D", "loss_G", "score"}, a tensor (n,) of each player's loss by step, and one (k,), k ≥ 8, of distances
-    from the data, smaller is better, in whatever unit.
+    history: {"loss_D", "loss_G", "score"}, a tensor (n,) of each player's loss by step, and one
+    (k,), k ≥ 8, of distances from the data, smaller is better, in whatever unit.
     """
     ### BEGIN SOLUTION
     if not all(series.isfinite().all() for series in history.values()):
@@ -499,10 +525,12 @@ from course_lib.gan_recipes import recorded_histories
 runs = recorded_histories()
 figure, axes = plt.subplots(2, len(runs), figsize=(13, 5), sharex="col")
 for (loss_axes, score_axes), run in zip(axes.T, runs):
-    at = lambda count, first=0: first + torch.linspace(run["rounds"] / count, run["rounds"], count)    # the rounds that `count` numbers stand for
+    # the rounds that `count` numbers stand for
+    at = lambda count, first=0: first + torch.linspace(run["rounds"] / count, run["rounds"], count)
     later = run["score when it went on"]
     loss_axes.plot(at(len(run["loss_D"])), run["loss_D"], color=BLUE, label="D's loss")
-    loss_axes.plot(at(len(run["loss_G"])), run["loss_G"], color=ORANGE, linestyle="--", label="G's loss")
+    loss_axes.plot(at(len(run["loss_G"])), run["loss_G"], color=ORANGE, linestyle="--",
+                   label="G's loss")
     score_axes.plot(at(len(run["score"])), run["score"], color=BLACK, label="score")
     score_axes.plot(at(len(later), run["rounds"]), later, color=GREEN, label="how it went on")
     score_axes.axvline(run["rounds"], color=BLACK, linestyle=":")
@@ -513,9 +541,11 @@ for each in axes[:, 0]:
     each.legend(fontsize=8)
 plt.show()
 for run in runs:
-    seen = {name: torch.tensor(run[name], dtype=torch.float64) for name in ("loss_D", "loss_G", "score")}
-    print(f"{run['told']:>45}: {diagnose(seen):>7}; score {seen['score'][-8:].mean():.3f}, in the end "
-          f"{sum(run['score when it went on'][-2:]) / 2:.3f}, with {run['modes in the end']} of 8 modes")
+    seen = {name: torch.tensor(run[name], dtype=torch.float64)
+            for name in ("loss_D", "loss_G", "score")}
+    print(f"{run['told']:>45}: {diagnose(seen):>7}; score {seen['score'][-8:].mean():.3f}, "
+          f"in the end {sum(run['score when it went on'][-2:]) / 2:.3f}, "
+          f"with {run['modes in the end']} of 8 modes")
 
 # %% [markdown]
 # Read them from left to right, with your verdicts above:
@@ -561,12 +591,15 @@ def density(x, mean):
 x = torch.linspace(-2, 8, 2_001, dtype=torch.float64)
 unsmoothed = density(x, 0.0) / (density(x, 0.0) + density(x, 3.0))
 figure, axes = plt.subplots(figsize=(8, 3))
-for (r, s), colour, dash in (((1.0, 0.0), BLACK, "-"), ((0.9, 0.0), GREEN, "--"), ((0.9, 0.1), VERMILLION, "-.")):
+for (r, s), colour, dash in (((1.0, 0.0), BLACK, "-"), ((0.9, 0.0), GREEN, "--"),
+                             ((0.9, 0.1), VERMILLION, "-.")):
     slope = torch.gradient((s + (r - s) * unsmoothed).log(), spacing=(x,))[0]
     axes.plot(x, slope, dash, color=colour, linewidth=2, label=f"real → {r}, fake → {s}")
     at = {place: slope[(x - place).abs().argmin()].item() for place in (1.5, 3.0, 6.0)}
-    print(f"targets {r}, {s}:  " + "   ".join(f"slope at x = {place}: {value:8.4f}" for place, value in at.items()))
-axes.fill_between(x, -3.2 * density(x, 3.0), 0, color=ORANGE, alpha=0.3, label="where the fakes are")
+    print(f"targets {r}, {s}:  "
+          + "   ".join(f"slope at x = {place}: {value:8.4f}" for place, value in at.items()))
+axes.fill_between(x, -3.2 * density(x, 3.0), 0, color=ORANGE, alpha=0.3,
+                  label="where the fakes are")
 axes.set(xlabel="x", ylabel="slope of log D*", ylim=(-3.3, 0.2))
 axes.legend(loc="lower left")
 plt.show()
@@ -609,8 +642,8 @@ plt.show()
 def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
     """D's loss against smoothed targets.
 
-    real_logits (n,), fake_logits (m,): D's logits. real_target r, fake_target s: what D is taught to say of real images and of fakes.
-    Returns a scalar tensor.
+    real_logits (n,), fake_logits (m,): D's logits. real_target r, fake_target s: what D is taught
+    to say of real images and of fakes. Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
     cost = lambda logits, target: (F.softplus(logits) - target * logits).mean()
@@ -625,12 +658,14 @@ def flipped_optimum(p_data, p_g, flipped):
     """
     ### BEGIN SOLUTION
     total = p_data + p_g
-    return torch.where(total > 0, ((1 - flipped) * p_data + flipped * p_g) / torch.where(total > 0, total, 1), 0.5)
+    return torch.where(
+        total > 0, ((1 - flipped) * p_data + flipped * p_g) / torch.where(total > 0, total, 1), 0.5)
     ### END SOLUTION
 
 
 def flip_noise(real_logits, fake_logits, flipped):
-    """The standard deviation of D's loss over the flips of a batch's labels, each by itself with the probability `flipped`.
+    """The standard deviation of D's loss over the flips of a batch's labels, each by itself with
+    the probability `flipped`.
 
     real_logits (n,), fake_logits (m,). Returns a scalar tensor.
     """
@@ -647,12 +682,16 @@ check("smoothing")
 
 # %%
 torch.manual_seed(0)
-real_logits, fake_logits, flipped = 2 + torch.randn(32, dtype=torch.float64), -2 + torch.randn(32, dtype=torch.float64), 0.1
+real_logits = 2 + torch.randn(32, dtype=torch.float64)
+fake_logits = -2 + torch.randn(32, dtype=torch.float64)
+flipped = 0.1
 cost = lambda logits, labels: F.softplus(logits) - labels * logits
 flips = (torch.rand(2, 20_000, 32) < flipped).double()
 losses = cost(real_logits, 1 - flips[0]).mean(1) + cost(fake_logits, flips[1]).mean(1)
-print(f"mean of the loss over the flips:  {losses.mean():.4f};  smoothed_loss: {smoothed_loss(real_logits, fake_logits, 1 - flipped, flipped):.4f}")
-print(f"its standard deviation:           {losses.std():.4f};  flip_noise:    {flip_noise(real_logits, fake_logits, flipped):.4f}")
+print(f"mean of the loss over the flips:  {losses.mean():.4f};  "
+      f"smoothed_loss: {smoothed_loss(real_logits, fake_logits, 1 - flipped, flipped):.4f}")
+print(f"its standard deviation:           {losses.std():.4f};  "
+      f"flip_noise:    {flip_noise(real_logits, fake_logits, flipped):.4f}")
 sure = flip_noise(5 * real_logits, 5 * fake_logits, flipped)
 print(f"and for a D that is five times as sure: {sure:.4f}")
 
@@ -694,15 +733,17 @@ explore.flipped_labels(flipped_optimum)
 torch.manual_seed(0)
 of_data, of_fakes = torch.randn(3, 2, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)
 places = 2 * torch.randn(200, 2, dtype=torch.float64)
-log_density = lambda centres: -0.5 * torch.cdist(places, centres).square()  # (200, 3), up to a constant that cancels
+# (200, 3), up to a constant that cancels
+log_density = lambda centres: -0.5 * torch.cdist(places, centres).square()
 best_logit = log_density(of_data) - log_density(of_fakes)
 with_one = torch.cat([places, torch.ones(200, 1, dtype=torch.float64)], 1)
 for a, b in ((0, 1), (1, 2)):
     difference = best_logit[:, a] - best_logit[:, b]
     solution = torch.linalg.lstsq(with_one, difference[:, None]).solution[:, 0]
     embeddings = (of_data - of_fakes)[a] - (of_data - of_fakes)[b]
-    print(f"classes {a} and {b}: slopes {[round(value, 4) for value in solution[:2].tolist()]}, e_{a} − e_{b} by the formula "
-          f"{[round(value, 4) for value in embeddings.tolist()]}, largest error {(with_one @ solution - difference).abs().max():.0e}")
+    print(f"classes {a} and {b}: slopes {[round(value, 4) for value in solution[:2].tolist()]}, "
+          f"e_{a} − e_{b} by the formula {[round(value, 4) for value in embeddings.tolist()]}, "
+          f"largest error {(with_one @ solution - difference).abs().max():.0e}")
 
 # %% [markdown]
 # ### Exercise 5 · Classes for both players  *(medium, 20 minutes)*
@@ -721,7 +762,9 @@ for a, b in ((0, 1), (1, 2)):
 
 # %% solution="conditional"
 class ClassGenerator(nn.Module):
-    """Noise (n, noise) and classes (n,) → images (n, 1, 28, 28): an embedding of the class beside the noise, then a Generator."""
+    """Noise (n, noise) and classes (n,) → images (n, 1, 28, 28): an embedding of the class beside
+    the noise, then a Generator.
+    """
 
     def __init__(self, noise, width, classes):
         super().__init__()
@@ -763,7 +806,8 @@ torch.manual_seed(0)
 classes_shown = torch.arange(10, device=scale.device).repeat(5)
 class_G = initialise(ClassGenerator(gan_images.NOISE, width, 10))
 class_D = initialise(ClassDiscriminator(width, 10))
-class_G = watched("Digits with their classes", class_D, class_G, 2 * steps, [shown, classes_shown], labels=digits.labels.to(scale.device))
+class_G = watched("Digits with their classes", class_D, class_G, 2 * steps, [shown, classes_shown],
+                  labels=digits.labels.to(scale.device))
 
 # %% tags=["train"]
 from course_lib import frechet
@@ -772,7 +816,8 @@ wanted = torch.arange(1_000) % 10
 ordered = drawn_by(class_G, wanted.to(scale.device))
 line("without classes", drawn_by(dcgan_G))
 line("with classes, twice the steps", ordered)
-print(f"The classifier reads the digit that was ordered in {frechet.accuracy(ordered / 2 + 0.5, wanted):.0%} of them; by chance it would be 10 %.")
+print("The classifier reads the digit that was ordered in "
+      f"{frechet.accuracy(ordered / 2 + 0.5, wanted):.0%} of them; by chance it would be 10 %.")
 
 # %% [markdown]
 # What do labels buy? First of all the choice: you order a digit and get it. And more: in our run at the scale `cpu`, the distance was 34 after these 800 steps, 80 % were read without doubt, and 93 % as ordered. Without classes, 1,000 steps gave 69 and 43 % (the table of section 2). One seed each, but far apart. Knowing what it is to draw, $G$ needn't
@@ -830,7 +875,8 @@ for theta in (0.0, 0.5, 1.0, 2.0, 3.0):
 
 # %%
 for c in (0.01, 0.1, 1.0):
-    bounds = [c * math.sqrt(inputs * outputs) for inputs, outputs in ((2, 128), (128, 128), (128, 1))]
+    bounds = [c * math.sqrt(inputs * outputs)
+              for inputs, outputs in ((2, 128), (128, 128), (128, 1))]
     print(f"c = {c:4}: the net stretches by at most {math.prod(bounds):.4g}")
 
 # %% [markdown]
@@ -875,7 +921,7 @@ def wasserstein(real_logits, fake_logits):
 
 
 def relativistic(real_logits, fake_logits):
-    """The relativistic pairing GAN's (loss of D, loss of G): the i-th real against the i-th fake."""
+    """The relativistic pairing GAN's (loss of D, loss of G): real i against fake i."""
     ### BEGIN SOLUTION
     ahead = real_logits - fake_logits
     return F.softplus(-ahead).mean(), F.softplus(ahead).mean()
@@ -903,11 +949,15 @@ p = torch.distributions.Normal(0.0, 1.0).log_prob(x).exp()
 print("q's mean    ½∫ q²/(p + q)     loss of D at D*, D* + 0.01, D* − 0.01, by sampling")
 for mean in (0.0, 1.0, 2.0, 6.0):
     q = torch.distributions.Normal(mean, 1.0).log_prob(x).exp()
-    best = lambda points: torch.sigmoid(mean**2 / 2 - mean * points)    # p/(p + q) of two normals: σ(log p − log q)
+    # p/(p + q) of two normals: σ(log p − log q)
+    best = lambda points: torch.sigmoid(mean**2 / 2 - mean * points)
     torch.manual_seed(0)
-    real, fake = torch.randn(200_000, dtype=torch.float64), torch.randn(200_000, dtype=torch.float64) + mean
-    losses = [least_squares(best(real) + off, best(fake) + off)[0].item() for off in (0.0, 0.01, -0.01)]
-    print(f"{mean:8}    {(q**2 / (p + q).clamp(min=1e-300)).sum() * dx / 2:13.4f}     " + ", ".join(f"{loss:.6f}" for loss in losses))
+    real = torch.randn(200_000, dtype=torch.float64)
+    fake = torch.randn(200_000, dtype=torch.float64) + mean
+    losses = [least_squares(best(real) + off, best(fake) + off)[0].item()
+              for off in (0.0, 0.01, -0.01)]
+    print(f"{mean:8}    {(q**2 / (p + q).clamp(min=1e-300)).sum() * dx / 2:13.4f}     "
+          + ", ".join(f"{loss:.6f}" for loss in losses))
 
 # %% [markdown]
 # ### A penalty on the slope
@@ -944,7 +994,8 @@ def gradient_penalty(D, real, fake, share, target=1.0):
     """E (‖∇D(x̂)‖ − target)² at x̂ = share · real + (1 − share) · fake (Gulrajani et al. 2017).
 
     real, fake (n, …): points or images; share (n,) in [0, 1], one number for each pair.
-    D: any callable, (n, …) → logits (n, 1). Returns a scalar tensor, with a graph to D's parameters.
+    D: any callable, (n, …) → logits (n, 1). Returns a scalar tensor, with a graph to D's
+    parameters.
     """
     ### BEGIN SOLUTION
     share = share.reshape(-1, *[1] * (real.ndim - 1))
@@ -974,11 +1025,13 @@ check("penalties")
 # %%
 torch.manual_seed(0)
 w = torch.randn(3, 1, dtype=torch.float64, requires_grad=True)
-real, fake, share = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64), torch.rand(6, dtype=torch.float64)
+real, fake = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
+share = torch.rand(6, dtype=torch.float64)
 penalty = gradient_penalty(lambda x: x @ w, real, fake, share)
 by_code, = torch.autograd.grad(penalty, w)
 length = w.detach().norm()
-print("linear:  by hand", (2 * (length - 1) * w.detach() / length).flatten().tolist(), "\n         by code", by_code.flatten().tolist())
+print("linear:  by hand", (2 * (length - 1) * w.detach() / length).flatten().tolist(),
+      "\n         by code", by_code.flatten().tolist())
 
 critic = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).double()
 r1(critic, real).backward()
@@ -989,7 +1042,8 @@ above = r1(critic, real).item()
 with torch.no_grad():
     weight[0, 0] -= 2 * step
 below = r1(critic, real).item()
-print(f"R1 of a small net, at one weight: by code {weight.grad[0, 0]:.8f}, by finite differences {(above - below) / (2 * step):.8f}")
+print(f"R1 of a small net, at one weight: by code {weight.grad[0, 0]:.8f}, "
+      f"by finite differences {(above - below) / (2 * step):.8f}")
 
 # %% [markdown]
 # Does a target of 1 or of 0 matter? Take the Dirac-GAN of `gan_math`: the data at 0, the generator's one sample at $\theta$, $D(x) = \psi x$. Wasserstein's losses, both players at once, with each penalty; the penalties are yours.
@@ -1010,10 +1064,12 @@ def dirac_end(penalty, steps=500, h=0.1):
 
 
 origin, half = torch.zeros(1, 1, dtype=torch.float64), torch.full((1,), 0.5, dtype=torch.float64)
-for name, penalty in {"no penalty": lambda D, fake: 0.0,
-                      "gradient penalty, target 1": lambda D, fake: gradient_penalty(D, origin, fake, half),
-                      "gradient penalty, target 0": lambda D, fake: gradient_penalty(D, origin, fake, half, target=0.0),
-                      "R1": lambda D, fake: r1(D, origin)}.items():
+for name, penalty in {
+        "no penalty": lambda D, fake: 0.0,
+        "gradient penalty, target 1": lambda D, fake: gradient_penalty(D, origin, fake, half),
+        "gradient penalty, target 0":
+            lambda D, fake: gradient_penalty(D, origin, fake, half, target=0.0),
+        "R1": lambda D, fake: r1(D, origin)}.items():
     theta, psi = dirac_end(penalty)
     print(f"{name:>28}: after 500 steps θ = {theta:9.2g}, ψ = {psi:9.2g}")
 
@@ -1073,11 +1129,12 @@ explore.penalty_target(gradient_penalty)
 
 # %% solution="spectral_norm"
 def spectral_norm(weight, u, iterations=1):
-    """(weight / σ, u): the weight divided by its largest singular value, as power iteration knows it.
+    """(weight / σ, u): the weight over its largest singular value, as power iteration knows it.
 
-    weight (outputs, …), a matrix of `outputs` rows; u (outputs,): the present guess of the left singular
-    vector, of length 1. One iteration: v ← Wᵀu, then u ← Wv, each made of length 1. Then σ = uᵀWv, through
-    which gradients reach the weight; u and v count as constants. Returns the new u, u itself unchanged.
+    weight (outputs, …), a matrix of `outputs` rows; u (outputs,): the present guess of the left
+    singular vector, of length 1. One iteration: v ← Wᵀu, then u ← Wv, each made of length 1. Then
+    σ = uᵀWv, through which gradients reach the weight; u and v count as constants. Returns the new
+    u, u itself unchanged.
     """
     ### BEGIN SOLUTION
     matrix = weight.flatten(1)
@@ -1090,9 +1147,11 @@ def spectral_norm(weight, u, iterations=1):
 
 
 class SpectralNorm(nn.Module):
-    """A parametrisation, weight → weight / σ: one iteration at each call in train mode, from where the last one ended.
+    """A parametrisation, weight → weight / σ: one iteration at each call in train mode, from where
+    the last one ended.
 
-    u (outputs,): where it begins. It is kept with the state, and not learned. In eval mode it stays as it is.
+    u (outputs,): where it begins. It is kept with the state, and not learned. In eval mode it
+    stays as it is.
     """
 
     def __init__(self, u):
@@ -1119,20 +1178,25 @@ check("spectral_norm")
 from torch.nn.utils import parametrize
 
 torch.manual_seed(0)
-theirs, mine = nn.utils.spectral_norm(nn.Linear(6, 4, bias=False).double()), nn.Linear(6, 4, bias=False).double()
+theirs = nn.utils.spectral_norm(nn.Linear(6, 4, bias=False).double())
+mine = nn.Linear(6, 4, bias=False).double()
 with torch.no_grad():
     mine.weight.copy_(theirs.weight_orig)
-parametrize.register_parametrization(mine, "weight", SpectralNorm(theirs.weight_u.clone()), unsafe=True)    # unsafe: don't call it now
+parametrize.register_parametrization(mine, "weight", SpectralNorm(theirs.weight_u.clone()),
+                                     unsafe=True)    # unsafe: don't call it now
 x = torch.randn(5, 6, dtype=torch.float64)
-print("three passes, the largest difference from torch's:", [f"{(mine(x) - theirs(x)).abs().max().item():.1e}" for _ in range(3)])
+print("three passes, the largest difference from torch's:",
+      [f"{(mine(x) - theirs(x)).abs().max().item():.1e}" for _ in range(3)])
 
 weight = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
-A, u = torch.randn(4, 6, dtype=torch.float64), F.normalize(torch.randn(4, dtype=torch.float64), dim=0)
+A = torch.randn(4, 6, dtype=torch.float64)
+u = F.normalize(torch.randn(4, dtype=torch.float64), dim=0)
 normed, u = spectral_norm(weight, u, 500)
 by_code, = torch.autograd.grad((A * normed).sum(), weight)
 U, S, V = torch.linalg.svd(weight.detach())
 formula = (A - (A * weight.detach() / S[0]).sum() * torch.outer(U[:, 0], V[0])) / S[0]
-print(f"the gradient: largest difference between your code and the formula {(by_code - formula).abs().max():.1e}")
+print("the gradient: largest difference between your code and the formula "
+      f"{(by_code - formula).abs().max():.1e}")
 
 # %% [markdown]
 # ### What else is done to a discriminator
@@ -1159,7 +1223,7 @@ def begin_spectral(weight):
 
 
 class Began:
-    """BEGAN's objective; its logits are errors of an autoencoder, and its k balances the two players."""
+    """BEGAN's objective; its logits are errors of an autoencoder, and k balances both players."""
 
     def __init__(self, ratio=0.5, rate=0.01):
         self.k, self.ratio, self.rate = 0.0, ratio, rate
@@ -1178,11 +1242,13 @@ recipes = {
     "Wasserstein, clipped at 0.1": Recipe(wasserstein, after=lambda D: clip_(D, 0.1)),
     "Wasserstein, gradient penalty": Recipe(wasserstein, penalty=mixed_penalty),
     "relativistic": Recipe(relativistic),
-    "relativistic, R1 + R2": Recipe(relativistic, penalty=lambda D, real, fake: 0.1 * (r1(D, real) + r1(D, fake))),
+    "relativistic, R1 + R2":
+        Recipe(relativistic, penalty=lambda D, real, fake: 0.1 * (r1(D, real) + r1(D, fake))),
     "R1": Recipe(non_saturating, penalty=lambda D, real, fake: 0.1 * r1(D, real)),
     "spectral norm": Recipe(non_saturating, weights=begin_spectral),
     "weight norm": Recipe(non_saturating, weights=WeightNorm),
-    "layer norm": Recipe(non_saturating, hidden=lambda: nn.LayerNorm(128, elementwise_affine=False)),
+    "layer norm":
+        Recipe(non_saturating, hidden=lambda: nn.LayerNorm(128, elementwise_affine=False)),
     "batch norm": Recipe(non_saturating, hidden=BatchNorm),
     "noise at D's input, fading": Recipe(non_saturating, noise=0.2),
     "noise in D's layers, fading": Recipe(non_saturating, hidden=lambda: Noise(0.2)),
@@ -1200,7 +1266,8 @@ def show_runs(clouds, titles):
     figure, axes = plt.subplots(1, len(clouds), figsize=(13, 3.4), sharex=True, sharey=True)
     for each, points, title in zip(axes, clouds, titles):
         each.plot(*gan_recipes.ring().sample(300).T, ".", color=BLUE, markersize=3, label="data")
-        each.plot(*points[:300].T, "x", color=ORANGE, markersize=4, markeredgewidth=0.8, label="generated")
+        each.plot(*points[:300].T, "x", color=ORANGE, markersize=4, markeredgewidth=0.8,
+                  label="generated")
         each.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
         each.set_title(title, fontsize=9)
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=2, fontsize=8)
@@ -1208,14 +1275,16 @@ def show_runs(clouds, titles):
 
 
 recipe_rounds = scale.pick(smoke=60, cpu=600)
-chosen = ["non-saturating", "least squares", "Wasserstein, clipped at 0.1", "Wasserstein, gradient penalty", "relativistic, R1 + R2"]
+chosen = ["non-saturating", "least squares", "Wasserstein, clipped at 0.1",
+          "Wasserstein, gradient penalty", "relativistic, R1 + R2"]
 clouds, titles = [], []
 for name in tqdm(chosen, unit="recipe"):
     G, _, _ = gan_recipes.train(recipes[name], play_round, gan_recipes.ring(), recipe_rounds)
     found = gan_recipes.figures(G, gan_recipes.ring())
     modes, quality = (sum(run[key] for run in found) / len(found) for key in ("modes", "quality"))
     clouds.append(gan_recipes.samples(G)[0])
-    titles.append(f"{name}\n{modes:.1f} modes, quality {quality:.2f}".replace(", g", ",\ng").replace(", c", ",\nc"))
+    titles.append(f"{name}\n{modes:.1f} modes, quality {quality:.2f}"
+                  .replace(", g", ",\ng").replace(", c", ",\nc"))
 show_runs(clouds, titles)
 
 # %% [markdown]
@@ -1279,9 +1348,12 @@ from course_lib.gan_recipes import FAST_G
 recipes["G ten times as fast"] = Recipe(non_saturating, **FAST_G)
 
 # %% tags=["train"]
-collapsed, _, _ = gan_recipes.train(recipes["G ten times as fast"], play_round, gan_recipes.ring(), recipe_rounds)
-show_runs(gan_recipes.samples(collapsed), [f"{found['modes']} modes, quality {found['quality']:.2f}\nreverse KL {found['reverse KL']:.2f}"
-                                           for found in gan_recipes.figures(collapsed, gan_recipes.ring())])
+collapsed, _, _ = gan_recipes.train(recipes["G ten times as fast"], play_round, gan_recipes.ring(),
+                                    recipe_rounds)
+show_runs(gan_recipes.samples(collapsed),
+          [f"{found['modes']} modes, quality {found['quality']:.2f}\n"
+           f"reverse KL {found['reverse KL']:.2f}"
+           for found in gan_recipes.figures(collapsed, gan_recipes.ring())])
 
 # %% [markdown]
 # ### Packing
@@ -1325,10 +1397,11 @@ def pack(x, m):
 
 
 def packed_distance(p, q, m):
-    """½ Σ |pᵐ − qᵐ|: the total variation distance between packs of m samples from p and packs from q.
+    """½ Σ |pᵐ − qᵐ|: the total variation distance between packs of m samples from p and packs
+    from q.
 
-    p, q (k,): two distributions over k modes. A pack is a sequence of m modes drawn one by one, and has kᵐ values.
-    Returns a scalar tensor in [0, 1].
+    p, q (k,): two distributions over k modes. A pack is a sequence of m modes drawn one by one,
+    and has kᵐ values. Returns a scalar tensor in [0, 1].
     """
     ### BEGIN SOLUTION
     packs_p, packs_q = p, q
@@ -1347,10 +1420,13 @@ collapse = torch.cat([torch.full((6,), 1 / 6), torch.zeros(2)]).double()
 uneven = torch.tensor([1.5] * 4 + [0.5] * 4, dtype=torch.float64) / k
 sizes = range(1, 6)
 figure, axes = plt.subplots(figsize=(7, 3))
-axes.plot(sizes, [packed_distance(p, collapse, m).item() for m in sizes], "o-", color=ORANGE, label="2 of 8 modes lost")
+axes.plot(sizes, [packed_distance(p, collapse, m).item() for m in sizes], "o-", color=ORANGE,
+          label="2 of 8 modes lost")
 axes.plot(sizes, [1 - 0.75**m for m in sizes], ":", color=BLACK, label="$1 - (k'/k)^m$")
-axes.plot(sizes, [packed_distance(p, uneven, m).item() for m in sizes], "s--", color=BLUE, label="all modes, unevenly")
-axes.set(xlabel="m, samples in a pack", ylabel="distance of the packs", xticks=list(sizes), ylim=(0, 1))
+axes.plot(sizes, [packed_distance(p, uneven, m).item() for m in sizes], "s--", color=BLUE,
+          label="all modes, unevenly")
+axes.set(xlabel="m, samples in a pack", ylabel="distance of the packs", xticks=list(sizes),
+         ylim=(0, 1))
 axes.legend()
 plt.show()
 
@@ -1365,10 +1441,12 @@ recipes["packing 4"] = Recipe(non_saturating, pack=pack, packed=4)
 recipes["G ten times as fast, packing 4"] = Recipe(non_saturating, pack=pack, packed=4, **FAST_G)
 
 # %% tags=["train"]
-packed, _, _ = gan_recipes.train(recipes["G ten times as fast, packing 4"], play_round, gan_recipes.ring(), recipe_rounds)
+packed, _, _ = gan_recipes.train(recipes["G ten times as fast, packing 4"], play_round,
+                                 gan_recipes.ring(), recipe_rounds)
 for name, G in (("single", collapsed), ("packs of 4", packed)):
     found = gan_recipes.figures(G, gan_recipes.ring())
-    print(f"{name:>10}: modes {[each['modes'] for each in found]}, reverse KL {[round(each['reverse KL'], 2) for each in found]}")
+    print(f"{name:>10}: modes {[each['modes'] for each in found]}, "
+          f"reverse KL {[round(each['reverse KL'], 2) for each in found]}")
 
 # %% [markdown]
 # The modes are back, in all five runs. The quality isn't: 0.11, and the collapsed ones have 0.17. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
@@ -1397,11 +1475,14 @@ def train_ring(board, recipe):
             board.scatter(ring.sample(300), points[:300], reach=3.0)
         board.log(number, **shares)
 
-    gan_recipes.train(recipes[recipe], play_round, ring, board.total, runs=1, after_round=after_round)
+    gan_recipes.train(recipes[recipe], play_round, ring, board.total, runs=1,
+                      after_round=after_round)
 
 
-live_run("Eight modes", train_ring, "Blue: data; orange: generated.", steps=600, curves=("modes found", "close to a mode"), panels=1,
-         recipe=choice("recipe", ["non-saturating", "non-saturating, Adam's β1 = 0.9", "Wasserstein, unbounded", "relativistic, R1 + R2",
+live_run("Eight modes", train_ring, "Blue: data; orange: generated.", steps=600,
+         curves=("modes found", "close to a mode"), panels=1,
+         recipe=choice("recipe", ["non-saturating", "non-saturating, Adam's β1 = 0.9",
+                                  "Wasserstein, unbounded", "relativistic, R1 + R2",
                                   "G ten times as fast", "G ten times as fast, packing 4"]))
 
 # %% [markdown]
@@ -1424,13 +1505,17 @@ way = torch.linspace(0, 1, 12)[:, None, None]
 straight = (1 - way) * ends[0] + way * ends[1]
 circle = torch.cos(math.pi / 2 * way) * ends[0] + torch.sin(math.pi / 2 * way) * ends[1]
 many = torch.randn(2, 10_000, gan_images.NOISE)
-print(f"mean of ‖z‖²/d: {many[0].square().mean():.3f} at the ends, {((many[0] + many[1]) / 2).square().mean():.3f} in the middle of the straight line, "
+print(f"mean of ‖z‖²/d: {many[0].square().mean():.3f} at the ends, "
+      f"{((many[0] + many[1]) / 2).square().mean():.3f} in the middle of the straight line, "
       f"{((many[0] + many[1]) / math.sqrt(2)).square().mean():.3f} in the middle of the circle")
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.2))
-for panel, path, title in zip(panels, (straight, circle), ("the straight line", "the great circle")):
+for panel, path, title in zip(panels, (straight, circle),
+                              ("the straight line", "the great circle")):
     with torch.no_grad():
-        frames = dcgan_G.eval()(path.transpose(0, 1).reshape(-1, gan_images.NOISE).to(scale.device)).cpu()
-    panel.imshow(frames.reshape(6, 12, 28, 28).permute(0, 2, 1, 3).reshape(6 * 28, 12 * 28), cmap="gray", vmin=-1, vmax=1)
+        frames = dcgan_G.eval()(
+            path.transpose(0, 1).reshape(-1, gan_images.NOISE).to(scale.device)).cpu()
+    panel.imshow(frames.reshape(6, 12, 28, 28).permute(0, 2, 1, 3).reshape(6 * 28, 12 * 28),
+                 cmap="gray", vmin=-1, vmax=1)
     panel.set_title(f"six walks along {title}")
     panel.set_axis_off()
 plt.show()
@@ -1455,8 +1540,10 @@ for each in rows.flat:
 rows[0, 0].set_title("drawn", loc="left")
 rows[1, 0].set_title("the nearest training image", loc="left")
 plt.show()
-for name, some in (("drawn", drawn[:300]), ("held-out real", real_test[:300]), ("copied", training[:300])):
-    print(f"{name:>14}: distance to the nearest training image {nearest(some).values.mean():5.2f}, on average over {len(some)}")
+for name, some in (("drawn", drawn[:300]), ("held-out real", real_test[:300]),
+                   ("copied", training[:300])):
+    print(f"{name:>14}: distance to the nearest training image "
+          f"{nearest(some).values.mean():5.2f}, on average over {len(some)}")
 
 # %% [markdown]
 # ### What the average does
@@ -1503,7 +1590,8 @@ line("G itself, at the last step", drawn_by(dcgan_start))
 def frechet_distance(mean_a, cov_a, mean_b, cov_b):
     """The squared Fréchet distance between two Gaussians.
 
-    mean_a, mean_b (d,); cov_a, cov_b (d, d): symmetric, without negative eigenvalues; some may be 0. Returns a scalar tensor.
+    mean_a, mean_b (d,); cov_a, cov_b (d, d): symmetric, without negative eigenvalues; some may be
+    0. Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
     (values, vectors) = torch.linalg.eigh(cov_a)
@@ -1523,11 +1611,16 @@ check("frechet")
 # %% tags=["train"]
 from scipy.linalg import sqrtm
 
-features_of_real, features_of_drawn = (frechet.features(some / 2 + 0.5).double() for some in (real_test, drawn))
-moments = [moment for some in (features_of_drawn, features_of_real) for moment in (some.mean(0), some.T.cov())]
+features_of_real, features_of_drawn = (frechet.features(some / 2 + 0.5).double()
+                                       for some in (real_test, drawn))
+moments = [moment for some in (features_of_drawn, features_of_real)
+           for moment in (some.mean(0), some.T.cov())]
 product_root = sqrtm((moments[1] @ moments[3]).numpy()).real.trace()
-print(f"yours {frechet_distance(*moments):.6f}, the course's {frechet.frechet_distance(features_of_drawn, features_of_real):.6f}, by SciPy's root "
-      f"{(moments[0] - moments[2]).square().sum() + moments[1].trace() + moments[3].trace() - 2 * product_root:.6f}")
+by_scipy = ((moments[0] - moments[2]).square().sum()
+            + moments[1].trace() + moments[3].trace() - 2 * product_root)
+print(f"yours {frechet_distance(*moments):.6f}, the course's "
+      f"{frechet.frechet_distance(features_of_drawn, features_of_real):.6f}, "
+      f"by SciPy's root {by_scipy:.6f}")
 
 # %% [markdown]
 # For images, the points are features of a classifier (Heusel et al. 2017); with those of a net trained on ImageNet it is called FID. Ours are 64 features of a small net that knows digits, so our numbers can be compared with each other and with nothing that was published.
@@ -1539,15 +1632,19 @@ to_real = lambda features: frechet.frechet_distance(features, features_of_real)
 some = torch.Generator().manual_seed(0)
 copies = training[torch.randperm(len(training), generator=some)[:100]].repeat(10, 1, 1, 1)
 centred = features_of_real - features_of_real.mean(0)
-spread = torch.linalg.cholesky(centred.T @ centred / len(centred) + 1e-4 * torch.eye(64, dtype=torch.float64))
+spread = torch.linalg.cholesky(centred.T @ centred / len(centred)
+                               + 1e-4 * torch.eye(64, dtype=torch.float64))
 invented = features_of_real.mean(0) + torch.randn(1_000, 64, generator=some).double() @ spread.T
-print(f"{'1,000 training images, copied':>58}: {to_real(frechet.features(training[:1_000] / 2 + 0.5)):6.1f}")
-print(f"{'100 training images, ten times each':>58}: {to_real(frechet.features(copies / 2 + 0.5)):6.1f}")
+print(f"{'1,000 training images, copied':>58}: "
+      f"{to_real(frechet.features(training[:1_000] / 2 + 0.5)):6.1f}")
+print(f"{'100 training images, ten times each':>58}: "
+      f"{to_real(frechet.features(copies / 2 + 0.5)):6.1f}")
 print(f"{'no images at all: features drawn from a Gaussian':>58}: {to_real(invented):6.1f}")
 print(f"{'yours':>58}: {to_real(frechet.features(drawn / 2 + 0.5)):6.1f}")
 print()
 for count in (100, 200, 400, 1_000):
-    print(f"{f'{count} real images only, nothing else changed':>58}: {to_real(frechet.features(training[:count] / 2 + 0.5)):6.1f}")
+    print(f"{f'{count} real images only, nothing else changed':>58}: "
+          f"{to_real(frechet.features(training[:count] / 2 + 0.5)):6.1f}")
 
 # %% [markdown]
 # Copies beat you, a hundred of them repeated beat you (prediction 4), and features that belong to no image at all score like real ones. And the estimate depends on the number of images: the fewer, the larger, for the very same distribution. So when somebody compares two distances, ask: the same features, the same number of images, the same real set?
@@ -1564,12 +1661,15 @@ for count in (100, 200, 400, 1_000):
 # %%
 figure, panels = plt.subplots(1, 3, figsize=(9, 2.6))
 for panel, (kernel_size, padding, extra) in zip(panels, ((3, 1, 1), (4, 1, 0), (5, 2, 1))):
-    overlaps = F.conv_transpose2d(torch.ones(1, 1, 7, 7), torch.ones(1, 1, kernel_size, kernel_size), stride=2, padding=padding, output_padding=extra)[0, 0]
+    overlaps = F.conv_transpose2d(
+        torch.ones(1, 1, 7, 7), torch.ones(1, 1, kernel_size, kernel_size),
+        stride=2, padding=padding, output_padding=extra)[0, 0]
     panel.imshow(overlaps, cmap="gray", vmin=0, vmax=9)
     panel.set_title(f"kernel {kernel_size}, stride 2")
     panel.set_axis_off()
     inner = overlaps[3:-3, 3:-3]
-    print(f"kernel {kernel_size}: {overlaps.shape[-1]} pixels; contributions to an inner pixel: {sorted(set(inner.flatten().int().tolist()))}")
+    print(f"kernel {kernel_size}: {overlaps.shape[-1]} pixels; contributions to an inner pixel: "
+          f"{sorted(set(inner.flatten().int().tolist()))}")
 plt.show()
 
 # %% [markdown]
@@ -1585,7 +1685,8 @@ plt.show()
 from course_lib import broken
 from tqdm.auto import tqdm
 
-games = broken.gans(globals(), 2 * digits.images - 1, 8, scale.pick(smoke=20, cpu=100), progress=lambda letters: tqdm(letters, unit="run"))
+games = broken.gans(globals(), 2 * digits.images - 1, 8, scale.pick(smoke=20, cpu=100),
+                    progress=lambda letters: tqdm(letters, unit="run"))
 figure, panels = plt.subplots(2, 4, figsize=(12, 4.6), height_ratios=[1.3, 1])
 for column, (letter, game) in enumerate(games.items()):
     panels[0, column].plot([loss for loss, _ in game.losses], color=BLUE, label="loss of D")
@@ -1601,11 +1702,14 @@ plt.show()
 # Pictures after so few steps are bad in every run. What would *prove* each mistake? Think of a measurement for each before you run the next cell.
 
 # %%
-my_diagnoses = {"A": "?", "B": "?", "C": "?", "D": "?"}  # "saturated tanh", "one batch", "D moves in G's step" or "sound"
+my_diagnoses = {"A": "?", "B": "?",    # "saturated tanh", "one batch",
+                "C": "?", "D": "?"}    # "D moves in G's step" or "sound"
 
 # %% tags=["train"]
-print("     how far G's step     mean slope of the tanh     how much D's logits of real images")
-print("     moves D's weights     in the first pictures     change when other fakes are beside them")
+print("     how far G's step     mean slope of the tanh"
+      "     how much D's logits of real images")
+print("     moves D's weights     in the first pictures"
+      "     change when other fakes are beside them")
 for letter, game in games.items():
     print(f"{letter}    {game.pushed:14.5f}     {game.passed:18.3f}     {game.company:26.4f}")
 
@@ -1654,8 +1758,11 @@ from course_lib.data import DataError
 
 
 def at_full_size(name, D, G, steps, limit=None, count=10_000, fallback=None, **how):
-    """Train on a data set before your eyes, on `limit` images of it, and hold `count` drawn ones against as many of its test set."""
-    train, test = (load_images(name, split, limit=most, scale=(-1, 1), fallback=fallback) for split, most in (("train", limit), ("test", count)))
+    """Train on a data set before your eyes, on `limit` images of it, and hold `count` drawn ones
+    against as many of its test set.
+    """
+    train, test = (load_images(name, split, limit=most, scale=(-1, 1), fallback=fallback)
+                   for split, most in (("train", limit), ("test", count)))
     learned_from, real = train.images.to(scale.device), test.images.to(scale.device)
     z, kept = torch.randn(50, gan_full_size.NOISE, device=scale.device), G
     with Board(f"{train.name}, {len(train):,} images", steps) as board:
@@ -1667,22 +1774,29 @@ def at_full_size(name, D, G, steps, limit=None, count=10_000, fallback=None, **h
                 with torch.no_grad():
                     board.images(average(z), columns=10)
 
-        gan_full_size.train(play_round, non_saturating, D.to(scale.device), G.to(scale.device), learned_from, steps, after_step=after_step, **how)
+        gan_full_size.train(play_round, non_saturating, D.to(scale.device), G.to(scale.device),
+                            learned_from, steps, after_step=after_step, **how)
     drawn = gan_full_size.draw(kept, len(real))
     try:
         seen = fid.lite0_features(real)
-        by_drawn, by_real = (frechet.frechet_distance(fid.lite0_features(some), seen) for some in (drawn, learned_from[:len(real)]))
-        print(f"{train.name}, distance from {len(real):,} test images by EfficientNet-Lite0: {by_drawn:.0f} of as many drawn, {by_real:.0f} of as many training images")
-        print(f"FID: {fid.fid(drawn, real):.1f}" if scale.pick(smoke=False, gpu=True) else "FID waits for a GPU: on a CPU, Inception takes too long for thousands of images.")
+        by_drawn, by_real = (frechet.frechet_distance(fid.lite0_features(some), seen)
+                             for some in (drawn, learned_from[:len(real)]))
+        print(f"{train.name}, distance from {len(real):,} test images by EfficientNet-Lite0: "
+              f"{by_drawn:.0f} of as many drawn, {by_real:.0f} of as many training images")
+        print(f"FID: {fid.fid(drawn, real):.1f}" if scale.pick(smoke=False, gpu=True) else
+              "FID waits for a GPU: on a CPU, Inception takes too long for thousands of images.")
     except fid.Missing as missing:
         print(missing)
 
 
 few = {"rates": (4e-3, 4e-3), "betas": (0.5, 0.99)}    # what few rounds need
-channels, rounds, how = scale.pick(smoke=(4, 10, few | {"limit": 500, "count": 30}), cpu=(8, 120, few | {"limit": 4_000, "count": 100}),
-                                   gpu=(gan_full_size.WIDTH["fashion_mnist"], gan_full_size.STEPS["fashion_mnist"], {}))
+channels, rounds, how = scale.pick(
+    smoke=(4, 10, few | {"limit": 500, "count": 30}),
+    cpu=(8, 120, few | {"limit": 4_000, "count": 100}),
+    gpu=(gan_full_size.WIDTH["fashion_mnist"], gan_full_size.STEPS["fashion_mnist"], {}))
 torch.manual_seed(0)
-at_full_size("fashion_mnist", initialise(Discriminator(channels)), initialise(Generator(gan_full_size.NOISE, channels)), rounds, fallback="digits", **how)
+at_full_size("fashion_mnist", initialise(Discriminator(channels)),
+             initialise(Generator(gan_full_size.NOISE, channels)), rounds, fallback="digits", **how)
 
 # %% tags=["train"]
 if scale.pick(smoke=False, gpu=True):
@@ -1690,10 +1804,13 @@ if scale.pick(smoke=False, gpu=True):
     try:
         for normed in ("batch norm", "spectral norm"):
             torch.manual_seed(0)
-            D, G = (initialise(net) for net in (dcgan.discriminator(3, channels, norm=nn.BatchNorm2d if normed == "batch norm" else None),
+            norm = nn.BatchNorm2d if normed == "batch norm" else None
+            D, G = (initialise(net) for net in (dcgan.discriminator(3, channels, norm=norm),
                                                 dcgan.generator(3, channels, gan_full_size.NOISE)))
             print(f"{normed} in D")
-            at_full_size("cifar10", gan_full_size.with_weights(D, begin_spectral) if normed == "spectral norm" else D, G, rounds)
+            if normed == "spectral norm":
+                D = gan_full_size.with_weights(D, begin_spectral)
+            at_full_size("cifar10", D, G, rounds)
     except DataError as missing:
         print(missing)
 else:
