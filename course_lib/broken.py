@@ -218,7 +218,7 @@ class Game:
 
 
 def gans(pieces, images, width, steps, progress=iter):
-    """{letter: Game} of five runs on images (n, 1, 28, 28) in [−1, 1], three of them broken; the first D and G of all are the same.
+    """{name: Game} of four runs on images (n, 1, 28, 28) in [−1, 1], three of them broken; the first D and G of all are the same.
 
     pieces: the learner's functions by name, as `globals()` of a notebook holds them. progress: wraps the iterable of the runs.
     """
@@ -260,5 +260,6 @@ def gans(pieces, images, width, steps, progress=iter):
             beside = [judged(D, batch, fake)[0] for fake in fakes]
         return Game(losses, torch.cat(fakes), sum(moved) / steps, (1 - first.square()).mean().item(), (beside[0] - beside[1]).abs().mean().item())
 
-    runs = {"A": lambda: run(play=mixing_round, judged=mixed), "B": lambda: run(), "C": lambda: run(both=True), "D": lambda: run(change=loud)}
-    return {letter: runs[letter]() for letter in progress(list(runs))}
+    runs = {"run 1": lambda: run(play=mixing_round, judged=mixed), "run 2": lambda: run(), "run 3": lambda: run(both=True),
+            "run 4": lambda: run(change=loud)}
+    return {name: runs[name]() for name in progress(list(runs))}

@@ -75,6 +75,6 @@ def test_each_training_on_two_processes_has_the_mark_that_gives_it_away():
 def test_each_of_the_gans_has_the_mark_that_gives_it_away():
     images = 2 * (torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0)) > 0.7).float() - 1
     games = broken.gans(reference_namespace("gan_training"), images, 2, 6)
-    assert list(games) == ["A", "B", "C", "D"] and all(len(game.losses) == 6 and game.pictures.shape == (64, 1, 28, 28) for game in games.values())
+    assert list(games) == ["run 1", "run 2", "run 3", "run 4"] and all(len(game.losses) == 6 and game.pictures.shape == (64, 1, 28, 28) for game in games.values())
     marks = {letter: (game.company > 1e-3, game.pushed > 1e-4, game.passed < 0.7) for letter, game in games.items()}
-    assert marks == {"A": (True, False, False), "B": (False, False, False), "C": (False, True, False), "D": (False, False, True)}
+    assert marks == {"run 1": (True, False, False), "run 2": (False, False, False), "run 3": (False, True, False), "run 4": (False, False, True)}

@@ -40,7 +40,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib import current_scale, gan, start
+from course_lib import current_scale, frechet, gan, gan_images, gan_recipes, start
 
 check = start("gan_training")
 scale = current_scale()
@@ -311,7 +311,6 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
 # 4,000 digits, no labels. What you see is the moving average of $G$'s weights. (`gan_images.train` draws the batches, calls your round, and lets the rates fall to 0 over the second half.) Stop it with ■ whenever you like; what was learned is kept.
 
 # %% tags=["train"]
-from course_lib import gan_images
 from course_lib.board import Board
 
 
@@ -461,7 +460,7 @@ for distance in (0.0, 1.0, 2.0, 4.0, 8.0):
     losses = [((p * F.softplus(-t * best) + q * F.softplus(t * best)).sum() * dx).item()
               for t in (0.25, 0.5, 1, 4)]
     print(f"{distance:8}   "
-          + "".join(f"{math.log(2) - loss / 2 + 0.0:<19.4f}" for loss in losses)
+          + "".join(f"{round(math.log(2) - loss / 2, 4) + 0.0:<19.4f}" for loss in losses)
           + f"{divergence:.4f}")
 
 # %% [markdown]
@@ -810,8 +809,6 @@ class_G = watched("Digits with their classes", class_D, class_G, 2 * steps, [sho
                   labels=digits.labels.to(scale.device))
 
 # %% tags=["train"]
-from course_lib import frechet
-
 wanted = torch.arange(1_000) % 10
 ordered = drawn_by(class_G, wanted.to(scale.device))
 line("without classes", drawn_by(dcgan_G))
@@ -1258,8 +1255,6 @@ recipes = {
 # %% tags=["train"]
 from tqdm.auto import tqdm
 
-from course_lib import gan_recipes
-
 
 def show_runs(clouds, titles):
     """A picture for each cloud of points (n, 2), over data from the ring."""
@@ -1445,8 +1440,8 @@ packed, _, _ = gan_recipes.train(recipes["G ten times as fast, packing 4"], play
                                  gan_recipes.ring(), recipe_rounds)
 for name, G in (("single", collapsed), ("packs of 4", packed)):
     found = gan_recipes.figures(G, gan_recipes.ring())
-    print(f"{name:>10}: modes {[each['modes'] for each in found]}, "
-          f"reverse KL {[round(each['reverse KL'], 2) for each in found]}")
+    of = lambda key: [round(each[key], 2) for each in found]
+    print(f"{name:>10}: modes {of('modes')}, quality {of('quality')}, reverse KL {of('reverse KL')}")
 
 # %% [markdown]
 # The modes are back, in all five runs. The quality isn't: 0.11, and the collapsed ones have 0.17. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
@@ -1686,12 +1681,12 @@ from course_lib import broken
 from tqdm.auto import tqdm
 
 games = broken.gans(globals(), 2 * digits.images - 1, 8, scale.pick(smoke=20, cpu=100),
-                    progress=lambda letters: tqdm(letters, unit="run"))
+                    progress=lambda names: tqdm(names, unit="run"))
 figure, panels = plt.subplots(2, 4, figsize=(12, 4.6), height_ratios=[1.3, 1])
-for column, (letter, game) in enumerate(games.items()):
+for column, (name, game) in enumerate(games.items()):
     panels[0, column].plot([loss for loss, _ in game.losses], color=BLUE, label="loss of D")
     panels[0, column].plot([loss for _, loss in game.losses], "--", color=ORANGE, label="loss of G")
-    panels[0, column].set(title=letter, xlabel="step", ylim=(0, 9))
+    panels[0, column].set(title=name, xlabel="step", ylim=(0, 9))
     sheet = game.pictures[:10, 0].reshape(2, 5, 28, 28).permute(0, 2, 1, 3).reshape(56, 140)
     panels[1, column].imshow(sheet, cmap="gray", vmin=-1, vmax=1)
     panels[1, column].set_axis_off()
@@ -1702,27 +1697,27 @@ plt.show()
 # Pictures after so few steps are bad in every run. What would *prove* each mistake? Think of a measurement for each before you run the next cell.
 
 # %%
-my_diagnoses = {"A": "?", "B": "?",    # "saturated tanh", "one batch",
-                "C": "?", "D": "?"}    # "D moves in G's step" or "sound"
+my_diagnoses = {"run 1": "?", "run 2": "?",    # "saturated tanh", "one batch",
+                "run 3": "?", "run 4": "?"}    # "D moves in G's step" or "sound"
 
 # %% tags=["train"]
-print("     how far G's step     mean slope of the tanh"
+print("          how far G's step     mean slope of the tanh"
       "     how much D's logits of real images")
-print("     moves D's weights     in the first pictures"
+print("          moves D's weights     in the first pictures"
       "     change when other fakes are beside them")
-for letter, game in games.items():
-    print(f"{letter}    {game.pushed:14.5f}     {game.passed:18.3f}     {game.company:26.4f}")
+for name, game in games.items():
+    print(f"{name}    {game.pushed:14.5f}     {game.passed:18.3f}     {game.company:26.4f}")
 
 # %% [markdown]
 # <details><summary>The answer</summary>
 #
-# **A** has real images and fakes in one batch. Its curves don't give it away; the last column does: exchange the fakes, and $D$ thinks differently of *the same* real images. Batch norm has mixed them. In separate batches no fake can reach a real image's logit, and the number is 0.
+# **Run 1** has real images and fakes in one batch. Its curves don't give it away; the last column does: exchange the fakes, and $D$ thinks differently of *the same* real images. Batch norm has mixed them. In separate batches no fake can reach a real image's logit, and the number is 0.
 #
-# **C** lets the generator's step move $D$: its optimiser was given the parameters of both. $D$ is then pushed by each of $G$'s steps towards taking fakes for real. It loses: its loss is far above $\log 4 \approx 1.39$, $G$'s is near 0, and the pictures are noise. It looks like a generator that is winning.
+# **Run 3** lets the generator's step move $D$: its optimiser was given the parameters of both. $D$ is then pushed by each of $G$'s steps towards taking fakes for real. It loses: its loss is far above $\log 4 \approx 1.39$, $G$'s is near 0, and the pictures are noise. It looks like a generator that is winning.
 #
-# **D** began with weights fifty times too large at the end: the tanh's mean slope $1 - \tanh^2$ says how much of a gradient gets through at the start. It can recover, since Adam rescales gradients; it has lost time.
+# **Run 4** began with weights fifty times too large at the end: the tanh's mean slope $1 - \tanh^2$ says how much of a gradient gets through at the start. It can recover, since Adam rescales gradients; it has lost time.
 #
-# **B** is sound.
+# **Run 2** is sound.
 # </details>
 
 
