@@ -207,8 +207,8 @@ for count in (1, 2, 4, 8):
     data_parallel(net, images, devices, ledger.move).sum().backward()
     out, back = ledger.through("device 0")
     _, other = ledger.through("device 1")
-    print(f"{count} devices: out of device 0 {out:>10,}, into it {back:>10,}; into device 1 {other:>9,}; "
-          f"2(N − 1)S is {2 * (count - 1) * size:>10,}")
+    print(f"{count} devices: out of device 0 {out:>10,}, into it {back:>10,}; "
+          f"into device 1 {other:>9,}; 2(N − 1)S is {2 * (count - 1) * size:>10,}")
 print("You predicted, for 100 MB and four devices:", my_predictions["through device 0"])
 
 # %% [markdown]
@@ -425,7 +425,7 @@ print(f"Eight ranks and 100 MB: 2·7/8·100 = {2 * 7 / 8 * 100:.0f} MB each. "
 
 # %%
 def milliseconds(rank, world, length, repeats=7):
-    """The median time of three ways to sum up, in turns, so that what else the machine does hits all."""
+    """The median time of three ways to sum up, in turns, so that what else runs hits all."""
     ways = {"star": lambda x: (star_reduce(x, 0), star_broadcast(x, 0)), "ring": ring_all_reduce,
             "dist.all_reduce": dist.all_reduce}
     times = {name: [] for name in ways}
@@ -745,13 +745,13 @@ timeline.draw(recorded)
 
 # %% solution="sampler"
 def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
-    """The positions of the examples that this rank sees in this epoch, an int64 tensor, as long on every
-    rank.
+    """The positions of the examples that this rank sees in this epoch, an int64 tensor, as long on
+    every rank.
 
-    All ranks make the same order of all positions: 0 … length − 1, or with `shuffle` torch.randperm's,
-    from a torch.Generator with the seed `seed + epoch`. Rank r takes every world-th of them, from the r-th
-    on. If the length isn't a multiple of world, the order is filled up with its own beginning (again
-    and again, if need be), or with `drop_last` cut off.
+    All ranks make the same order of all positions: 0 … length − 1, or with `shuffle`
+    torch.randperm's, from a torch.Generator with the seed `seed + epoch`. Rank r takes every
+    world-th of them, from the r-th on. If the length isn't a multiple of world, the order is filled
+    up with its own beginning (again and again, if need be), or with `drop_last` cut off.
     """
     ### BEGIN SOLUTION
     if shuffle:
@@ -779,7 +779,8 @@ print(f"accuracy: {right.mean():.3f}; from the filled-up shares: {padded.mean():
 
 
 def validated(rank, world):
-    mine = right[rank::world]    # not filled up: shares may differ here, since nothing is sent on the way
+    # not filled up: shares may differ here, since nothing is sent on the way
+    mine = right[rank::world]
     counts = torch.stack([mine.sum(), torch.tensor(float(len(mine)))])
     dist.all_reduce(counts)
     if rank == 0:
@@ -806,7 +807,8 @@ spread = activations.std((0, 2, 3))
 for size in (2, 8, 32, 128):
     batches = activations.split(size)
     off = torch.stack([(part.mean((0, 2, 3)) - truth) / spread for part in batches])
-    print(f"{size:>3} images a rank: the mean is off by {off.pow(2).mean().sqrt():.3f} standard deviations")
+    print(f"{size:>3} images a rank: the mean is off by "
+          f"{off.pow(2).mean().sqrt():.3f} standard deviations")
 
 # %% [markdown]
 # A quarter of the images, half the precision: the error goes as $1/\sqrt m$ in the number of *images*; the 144 places of one image are too alike to count as 144 values. **Synchronised** batch norm gives each rank the statistics of all. They come apart into parts as gradients do, if one sends the right things. With $n_k$ values, mean $\mu_k$ and variance $\sigma_k^2$ in part $k$:
@@ -830,7 +832,8 @@ some[:16] += 1    # parts that differ
 mean, variance, naive = launch(statistics, 2, some)[0]
 print(f"off by: mean {(mean - some.mean((0, 2, 3))).abs().max():.0e}, variance "
       f"{(variance - some.var((0, 2, 3), unbiased=False)).abs().max():.0e}; "
-      f"the mean of the variances is off by {(naive - some.var((0, 2, 3), unbiased=False)).abs().max():.2f}")
+      "the mean of the variances is off by "
+      f"{(naive - some.var((0, 2, 3), unbiased=False)).abs().max():.2f}")
 
 # %% [markdown]
 # (`nn.SyncBatchNorm.convert_sync_batchnorm(net)` does it in PyTorch, on GPUs. It costs an all-reduce in each norm, on the way forward, where nothing hides it.) With 32 images a GPU nobody needs it. With two, as in detection, it or group norm is what keeps training from falling apart (Wu & He 2018: ResNet-50's error with batch norm 23.6 % at 32 images a GPU, 34.7 % at 2; group norm 24.1 % at both).
@@ -964,7 +967,9 @@ others = load_images("fashion_mnist", "test", size=14, limit=500, fallback="digi
 def in_batches(board, batch, rate):
     """16,000 images, in batches of this size."""
     torch.manual_seed(0)
-    learner = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 10))
+    learner = nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(64, 10))
     right = 0.1
 
     def after_step(step, loss):
@@ -973,12 +978,14 @@ def in_batches(board, batch, rate):
             right = classify.accuracy(learner, others.images, others.labels)
         board.log(step, test_images_right=right, loss=loss)
 
-    classify.train_classifier(learner, clothes.images, clothes.labels, F.cross_entropy, torch.optim.SGD(learner.parameters(), lr=rate, momentum=0.9),
+    optimizer = torch.optim.SGD(learner.parameters(), lr=rate, momentum=0.9)
+    classify.train_classifier(learner, clothes.images, clothes.labels, F.cross_entropy, optimizer,
                               16_000 // batch, batch, after_step=after_step)
 
 
 live_run("Batch and rate", in_batches, steps=500, curves=("test images right",), levels={"1": 1.0},
-         batch=choice("batch", [32, 128, 512], 32), rate=steps_slider("learning rate", [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64], 0.04))
+         batch=choice("batch", [32, 128, 512], 32),
+         rate=steps_slider("learning rate", [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64], 0.04))
 
 # %% [markdown]
 # DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $c$ seconds, a step takes at least $2(N-1)\,c$, so at some number of devices it is as slow as with one. DDP's all-reduce costs at most $2S/\beta$ whatever $N$, and the latencies, which do grow with $N$; and it hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
@@ -1062,12 +1069,12 @@ print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:
 
 # %% solution="training"
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
-    """Train `net` as one of `world` ranks, for `steps` steps of `batch` examples over all ranks together.
-    Returns its state_dict.
+    """Train `net` as one of `world` ranks, for `steps` steps of `batch` examples over all ranks
+    together. Returns its state_dict.
 
     Each epoch takes the examples in the order of `shard` (seed 0, drop_last), epoch 0, 1, 2 …; a
-    step takes the next batch // world positions, and what is left at the end of an epoch, too few for
-    a step, is left out. Loss: cross-entropy; SGD with this rate and momentum 0.9.
+    step takes the next batch // world positions, and what is left at the end of an epoch, too few
+    for a step, is left out. Loss: cross-entropy; SGD with this rate and momentum 0.9.
     after_step(step, loss): called after each step with this rank's loss, if it is there.
     """
     ### BEGIN SOLUTION
@@ -1145,9 +1152,11 @@ for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION, P
     smooth = torch.tensor(run.losses).unfold(0, 10, 5).mean(1)
     axes.plot(5 * torch.arange(len(smooth)), smooth, color=colour, label=name,
               linestyle="--" if name == "D" else "-")
-    print(f"{name}: ranks apart by {run.apart:.1e}; largest change in step 1 {run.first_step:.4f}; batches of epoch 2 "
-          f"that were in epoch 1: {run.repeated:.0%}; {run.right:,} of {run.of:,} test images right")
-axes.set(xlabel="step", ylabel="training loss, mean of 10 steps", title="Five trainings on two processes")
+    print(f"{name}: ranks apart by {run.apart:.1e}; largest change in step 1 {run.first_step:.4f}; "
+          f"batches of epoch 2 that were in epoch 1: {run.repeated:.0%}; "
+          f"{run.right:,} of {run.of:,} test images right")
+axes.set(xlabel="step", ylabel="training loss, mean of 10 steps",
+         title="Five trainings on two processes")
 axes.legend()
 plt.show()
 print("You predicted that a sum in place of the mean makes:", my_predictions["sum"])

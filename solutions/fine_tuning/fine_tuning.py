@@ -92,7 +92,8 @@ def picture_of(path, size=224):
         pixels = np.asarray(Image.open(path).convert("RGB"))
     side = min(pixels.shape[:2])
     top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    square = torch.tensor(pixels[top:top + side, left:left + side].copy()).permute(2, 0, 1)[None] / 255
+    square = torch.tensor(
+        pixels[top:top + side, left:left + side].copy()).permute(2, 0, 1)[None] / 255
     return F.interpolate(square, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
@@ -143,10 +144,11 @@ plt.show()
 
 # %% solution="probing"
 def features_of(body, images, batch=256):
-    """What `body` makes of the images, in eval mode: (n, d), without a graph, `batch` images at a time.
+    """What `body` makes of the images, in eval mode: (n, d), without a graph, `batch` images at a
+    time.
 
-    Where the body gives maps (n, d, h, w), their mean over all positions. images: (n, …), as many as
-    there are. Every module of the body is left in the mode it was in.
+    Where the body gives maps (n, d, h, w), their mean over all positions. images: (n, …), as many
+    as there are. Every module of the body is left in the mode it was in.
     """
     ### BEGIN SOLUTION
     modes = [(module, module.training) for module in body.modules()]
@@ -163,15 +165,16 @@ def linear_probe(features, labels, classes, decay=1e-2):
     """The weight (classes, d) and the bias (classes,) that minimise the mean cross-entropy of
     features @ weight.T + bias, plus decay/2 · ‖weight‖². The bias is free.
 
-    features (n, d), labels (n,) int64, with each class among them. Two tensors of the features' type, without a graph, at the
-    optimum: the gradient is below 1e-6 everywhere.
+    features (n, d), labels (n,) int64, with each class among them. Two tensors of the features'
+    type, without a graph, at the optimum: the gradient is below 1e-6 everywhere.
     """
     ### BEGIN SOLUTION
     x = features.detach().double()
     weight = x.new_zeros(classes, x.shape[1]).requires_grad_()
     bias = x.new_zeros(classes).requires_grad_()
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=1000, history_size=20, tolerance_grad=1e-8,
-                                  tolerance_change=1e-14, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=1000, history_size=20,
+                                  tolerance_grad=1e-8, tolerance_change=1e-14,
+                                  line_search_fn="strong_wolfe")
 
     def objective():
         optimizer.zero_grad()
@@ -220,7 +223,8 @@ def in_parts(body, images):
 
 
 per_class = scale.pick(smoke=10, cpu=40)
-photos = {split: load_images("cifar10", split, size=64, limit=10 * per_class, fallback="fashion_mnist")
+photos = {split: load_images("cifar10", split, size=64, limit=10 * per_class,
+                             fallback="fashion_mnist")
           for split in ("train", "test")}
 coloured = [(data.images.expand(-1, 3, -1, -1), data.labels) for data in photos.values()]
 by_depth = {f"EfficientNet-Lite0 on {photos['train'].name}": probes_by_depth(lite, *coloured, 10)}
@@ -229,7 +233,8 @@ print("The source net; if it isn't in the cache yet, it is trained now, about 20
 source = pretrained.source_net()
 train_tasks, test_tasks = pretrained.tasks("train"), pretrained.tasks("test")
 for likeness in ("like", "unlike"):
-    new = [pretrained.few(train_tasks[likeness], per_class), pretrained.few(test_tasks[likeness], 100)]
+    new = [pretrained.few(train_tasks[likeness], per_class),
+           pretrained.few(test_tasks[likeness], 100)]
     by_depth[f"source net on the task {likeness} its own"] = probes_by_depth(
         source, *[(data.images, data.labels) for data in new], len(new[0].classes))
 
@@ -261,7 +266,7 @@ plt.show()
 
 # %%
 def moved_by(freeze_somehow, momentum=0.9, decay=5e-4):
-    """How far a layer's weights move in 50 steps after being frozen somehow, relative to their size."""
+    """How far a layer's weights move in 50 steps when frozen somehow, relative to their size."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 3)).double()
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=momentum, weight_decay=decay)
@@ -314,8 +319,8 @@ for name, way in (("requires_grad as an attribute", attribute),
 
 # %% solution="freezing"
 def freeze(module):
-    """Stop training the module: none of its parameters, at any depth, gets a gradient from now on, and
-    those that they hold are dropped (None), so that no optimiser moves them.
+    """Stop training the module: none of its parameters, at any depth, gets a gradient from now on,
+    and those that they hold are dropped (None), so that no optimiser moves them.
     """
     ### BEGIN SOLUTION
     for parameter in module.parameters():
@@ -332,7 +337,7 @@ def unfreeze(module):
 
 
 def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
-    """SGD (without Nesterov's change) over those parameters of the net that train now, and no others."""
+    """SGD (without Nesterov's change) over just those parameters of the net that train now."""
     ### BEGIN SOLUTION
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
     return torch.optim.SGD(trained, rate, momentum=momentum, weight_decay=weight_decay)
@@ -377,7 +382,8 @@ def source_accuracy(net):
     """How well a fine-tuned body still serves the source task, with the head that it had there."""
     old = copy.deepcopy(net)
     old.head = source.head
-    return classify.accuracy(old, test_tasks["source"].images[:2000], test_tasks["source"].labels[:2000])
+    return classify.accuracy(old, test_tasks["source"].images[:2000],
+                             test_tasks["source"].labels[:2000])
 
 
 ten_digits = pretrained.few(train_tasks["unlike"], 10)
@@ -413,9 +419,10 @@ print("You predicted:", my_predictions["body changes"])
 
 # %% solution="frozen_norms"
 def freeze_norms(net):
-    """Make every BatchNorm1d and BatchNorm2d below `net`, at any depth, compute what it computes in eval
-    mode, for good: with the weight, bias, running mean and running variance that it has now, which no
-    training moves any more, in whatever mode the net is. They keep their names in `net.state_dict()`.
+    """Make every BatchNorm1d and BatchNorm2d below `net`, at any depth, compute what it computes in
+    eval mode, for good: with the weight, bias, running mean and running variance that it has now,
+    which no training moves any more, in whatever mode the net is. They keep their names in
+    `net.state_dict()`.
 
     Changes the net in place, and returns it. All other layers stay as they are.
     """
@@ -485,12 +492,12 @@ print(f"with frozen norms: {before:.3f} before, {source_accuracy(net):.3f} after
 
 # %% solution="discriminative"
 def layer_rates(stages, rate, factor=2.6):
-    """Groups for an optimiser, a rate for each stage (Howard & Ruder 2018): the last stage, the head,
-    trains at `rate`, and each stage before it at 1/factor of the rate of the stage after it.
+    """Groups for an optimiser, a rate for each stage (Howard & Ruder 2018): the last stage, the
+    head, trains at `rate`, and each stage before it at 1/factor of the rate of the stage after it.
 
-    stages: a list of modules, from the input to the head. A group holds those parameters of its stage
-    that train now. Every stage counts for the depth, also one that has none. Returns a list of dicts
-    with "params" and "lr".
+    stages: a list of modules, from the input to the head. A group holds those parameters of its
+    stage that train now. Every stage counts for the depth, also one that has none. Returns a list
+    of dicts with "params" and "lr".
     """
     ### BEGIN SOLUTION
     groups = []
@@ -505,7 +512,8 @@ check("discriminative")
 
 # %%
 groups = layer_rates(list(source.children()), 0.03)
-stage_of = {parameter: name for name, stage in source.named_children() for parameter in stage.parameters()}
+stage_of = {parameter: name for name, stage in source.named_children()
+            for parameter in stage.parameters()}
 for group in groups:
     count = sum(parameter.numel() for parameter in group["params"])
     print(f"{stage_of[group['params'][0]]:>7}: rate {group['lr']:.5f} for {count:7,} parameters")
@@ -526,8 +534,8 @@ for group in groups:
 
 # %% solution="gradual"
 def stages_open(step, every, count):
-    """How many of `count` stages are open at a step (from 0): one at first, and one more after every
-    `every` steps, until all are.
+    """How many of `count` stages are open at a step (from 0): one at first, and one more after
+    every `every` steps, until all are.
     """
     ### BEGIN SOLUTION
     return min(count, 1 + step // every)
@@ -537,8 +545,9 @@ def stages_open(step, every, count):
 def open_stages(stages, opened):
     """Let the last `opened` stages train (0 … len(stages)) and freeze all before them.
 
-    Open: all parameters train, in train mode. Frozen: no parameter gets a gradient, those they hold are
-    dropped, and the stage is in eval mode. stages: a list of modules, from the input to the head.
+    Open: all parameters train, in train mode. Frozen: no parameter gets a gradient, those they hold
+    are dropped, and the stage is in eval mode. stages: a list of modules, from the input to the
+    head.
     """
     ### BEGIN SOLUTION
     for number, stage in enumerate(stages):
@@ -571,8 +580,10 @@ brought_along = pretrained.source_net()
 
 def tune(board, strategy, task, per_class):
     """100 steps by one of the strategies, with the same images, head and order each time."""
-    chosen, likeness = tuning.STRATEGIES[strategy], {"other clothes": "like", "digits": "unlike"}[task]
-    data, judged_on = (pretrained.few(pretrained.tasks(split)[likeness], count, seed=0) for split, count in (("train", per_class), ("test", 100)))
+    chosen = tuning.STRATEGIES[strategy]
+    likeness = {"other clothes": "like", "digits": "unlike"}[task]
+    data, judged_on = (pretrained.few(pretrained.tasks(split)[likeness], count, seed=0)
+                       for split, count in (("train", per_class), ("test", 100)))
     torch.manual_seed(0)
     begin = pretrained.with_new_head if chosen.pretrained else pretrained.from_scratch
     net = begin(brought_along, len(data.classes))
@@ -585,14 +596,18 @@ def tune(board, strategy, task, per_class):
             right = classify.accuracy(net, judged_on.images, judged_on.labels)
         board.log(step, test_images_right=right, loss=loss)
 
-    optimizer = torch.optim.SGD(layer_rates(stages[-opened:], chosen.rate, chosen.factor), chosen.rate, 0.9, weight_decay=5e-4)
-    tuning.train(net, data.images, data.labels, optimizer, board.total, before_step=lambda step: open_stages(stages, opened),
-                 after_step=after_step, generator=torch.Generator().manual_seed(0))
+    optimizer = torch.optim.SGD(layer_rates(stages[-opened:], chosen.rate, chosen.factor),
+                                chosen.rate, 0.9, weight_decay=5e-4)
+    tuning.train(net, data.images, data.labels, optimizer, board.total,
+                 before_step=lambda step: open_stages(stages, opened), after_step=after_step,
+                 generator=torch.Generator().manual_seed(0))
 
 
 live_run("Fine-tuning, live", tune, steps=100, curves=("test images right",), levels={"1": 1.0},
-         strategy=choice("strategy", ["from scratch", "upper half", "all, one rate", "rates by depth"], "all, one rate"),
-         task=choice("new task", ["other clothes", "digits"]), per_class=steps_slider("images of each class", [1, 5, 20, 50, 200], 5))
+         strategy=choice("strategy", ["from scratch", "upper half", "all, one rate",
+                                      "rates by depth"], "all, one rate"),
+         task=choice("new task", ["other clothes", "digits"]),
+         per_class=steps_slider("images of each class", [1, 5, 20, 50, 200], 5))
 
 # %% [markdown]
 # ### Why a bad head spoils good features
@@ -607,7 +622,8 @@ live_run("Fine-tuning, live", tune, steps=100, curves=("test images right",), le
 still = freeze_norms(pretrained.source_net())
 fifty = pretrained.few(train_tasks["like"], 10, seed=0)
 others = [fifty.images, test_tasks["like"].images[:500], test_tasks["source"].images[:500]]
-print("moved by:                       the 50 trained on   new ones like them   of the source's classes")
+print("moved by:                       the 50 trained on   new ones like them"
+      "   of the source's classes")
 for name in ("all, one rate", "all, small rate", "LP-FT"):
     moved = tuning.distortion(tuning.STRATEGIES[name], globals(), still, fifty, others,
                               scale.pick(smoke=20, cpu=100), seed=0)
@@ -645,7 +661,8 @@ epochs = scale.pick(smoke=1, cpu=4)
 steps = epochs * len(data) // tuning.BATCH
 head = nn.Linear(cached.shape[1], 5)
 through, from_cache = (
-    seconds_of(lambda: tuning.train(trained, inputs, data.labels, make_optimizer(trained, 0.03), steps))
+    seconds_of(lambda: tuning.train(trained, inputs, data.labels, make_optimizer(trained, 0.03),
+                                    steps))
     for trained, inputs in ((net, data.images), (head, cached)))
 once = seconds_of(lambda: features_of(body, data.images))
 whole = seconds_of(lambda: linear_probe(cached, data.labels, 5))
@@ -686,9 +703,11 @@ def print_one_seed(source, train, test, sizes):
         for name, strategy in tuning.STRATEGIES.items():
             net, _ = tuning.run(strategy, globals(), source, data, steps, seed=100)
             right[size, likeness, name] = classify.accuracy(net, judged_on.images, judged_on.labels)
-    print(f"{'one seed, yours':>17}" + "".join(f"{', '.join(quadrant):>15}" for quadrant in quadrants))
+    print(f"{'one seed, yours':>17}"
+          + "".join(f"{', '.join(quadrant):>15}" for quadrant in quadrants))
     for name in tuning.STRATEGIES:
-        print(f"{name:>17}" + "".join(f"{right[(*quadrant, name)]:15.3f}" for quadrant in quadrants))
+        print(f"{name:>17}"
+              + "".join(f"{right[(*quadrant, name)]:15.3f}" for quadrant in quadrants))
 
 
 print_one_seed(source, train_tasks, test_tasks, sizes)
@@ -741,15 +760,15 @@ plt.show()
 
 # %% solution="chooser"
 def choose(runs, per_class, likeness, budget):
-    """The strategy to take, by measured runs: the cheapest of those that can't be told from the best.
+    """The strategy to take, by measured runs: the cheapest that can't be told from the best.
 
-    runs: dicts with "strategy", "per_class", "likeness", "seed", "accuracy", "seconds", in any order;
-    every strategy has run with the same seeds, 3 or more. Only runs with this likeness count, and of
-    these those with the measured per_class that is nearest to `per_class` by its logarithm. A strategy
-    whose median of seconds is above `budget` is out; at least one keeps to it. The best is the one
-    with the highest mean accuracy; a strategy is told apart from it if the mean of the differences, seed
-    by seed, is above twice its standard error. The cheapest has the lowest median of seconds. Returns
-    its name.
+    runs: dicts with "strategy", "per_class", "likeness", "seed", "accuracy", "seconds", in any
+    order; every strategy has run with the same seeds, 3 or more. Only runs with this likeness
+    count, and of these those with the measured per_class that is nearest to `per_class` by its
+    logarithm. A strategy whose median of seconds is above `budget` is out; at least one keeps to
+    it. The best is the one with the highest mean accuracy; a strategy is told apart from it if the
+    mean of the differences, seed by seed, is above twice its standard error. The cheapest has the
+    lowest median of seconds. Returns its name.
     """
     ### BEGIN SOLUTION
     runs = [run for run in runs if run["likeness"] == likeness]
@@ -790,12 +809,14 @@ header = "".join(f"{f'{count}, {likeness}':>16}" for count, likeness in cases)
 print(f"{'points behind the best':>31}{header}")
 leaders = [max(tuning.STRATEGIES, key=lambda name: by_seed(case, name).mean()) for case in cases]
 for name in tuning.STRATEGIES:
-    print(f"{name:>31}" + "".join(f"{'best' if name == best else points(by_seed(case, best) - by_seed(case, name)):>16}"
-                                  for case, best in zip(cases, leaders)))
+    print(f"{name:>31}" + "".join(
+        f"{'best' if name == best else points(by_seed(case, best) - by_seed(case, name)):>16}"
+        for case, best in zip(cases, leaders)))
 print(f"\n{'points ahead':>31}{header}")
 for one, other in (("head only", "from scratch"), ("all, one rate", "all, small rate"),
                    ("LP-FT", "all, small rate")):
-    print(f"{one + ' − ' + other:>31}" + "".join(f"{points(by_seed(case, one) - by_seed(case, other)):>16}" for case in cases))
+    print(f"{one + ' − ' + other:>31}" + "".join(
+        f"{points(by_seed(case, one) - by_seed(case, other)):>16}" for case in cases))
 
 # %% [markdown]
 # **What five seeds say**, in percentage points, with the standard error of the mean difference:
@@ -837,7 +858,8 @@ for shift in list(tuning.SHIFTS)[1:]:
     for name in tuning.STRATEGIES:
         print(f"{name:>31}" + "".join(f"{100 * lost(case, name).mean():16.1f}" for case in cases))
     for one, other in (("head only", "all, one rate"), ("LP-FT", "all, small rate")):
-        print(f"{one + ' − ' + other:>31}" + "".join(f"{points(lost(case, one) - lost(case, other)):>16}" for case in cases))
+        print(f"{one + ' − ' + other:>31}" + "".join(
+            f"{points(lost(case, one) - lost(case, other)):>16}" for case in cases))
     print()
 print("You predicted the smaller loss under noise for:", my_predictions["noise"])
 
@@ -882,8 +904,8 @@ print("You predicted the smaller loss under noise for:", my_predictions["noise"]
 def accumulated_step(net, optimizer, parts):
     """One optimiser step on the mean cross-entropy over all images of all parts, a part at a time.
 
-    parts: a list of (images, labels), of any sizes. Whatever gradients there were before don't count.
-    Returns that mean, a float. The net stays in its mode.
+    parts: a list of (images, labels), of any sizes. Whatever gradients there were before don't
+    count. Returns that mean, a float. The net stays in its mode.
     """
     ### BEGIN SOLUTION
     total, value = sum(len(labels) for _, labels in parts), 0.0
@@ -931,10 +953,13 @@ looks, seeds = scale.pick(smoke=64, cpu=1_600), scale.pick(smoke=1, cpu=2)
 hundreds = [pretrained.few(train_tasks["like"], 100, seed) for seed in range(seeds)]
 judged_on = pretrained.few(test_tasks["like"], 200)
 by_batch = {}
-for norm, batch in tqdm([(norm, batch) for norm in tuning.NORMS for batch in (32, 8, 2)], unit="case"):
-    nets = [tuning.in_batches(lambda: pretrained.with_new_head(tuning.NORMS[norm](globals()), 5), globals(),
-                              hundred, batch, looks, 0.03, seed) for seed, hundred in enumerate(hundreds)]
-    by_batch[norm, batch] = statistics.mean(classify.accuracy(net, judged_on.images, judged_on.labels) for net in nets)
+for norm, batch in tqdm([(norm, batch) for norm in tuning.NORMS for batch in (32, 8, 2)],
+                        unit="case"):
+    nets = [tuning.in_batches(lambda: pretrained.with_new_head(tuning.NORMS[norm](globals()), 5),
+                              globals(), hundred, batch, looks, 0.03, seed)
+            for seed, hundred in enumerate(hundreds)]
+    by_batch[norm, batch] = statistics.mean(
+        classify.accuracy(net, judged_on.images, judged_on.labels) for net in nets)
 print(f"{'':>30}" + "".join(f"   batch {batch:2}" for batch in (32, 8, 2)))
 for norm in tuning.NORMS:
     print(f"{norm:>30}" + "".join(f"{by_batch[norm, batch]:11.3f}" for batch in (32, 8, 2)))
@@ -958,7 +983,8 @@ for norm in tuning.NORMS:
 for norm in tuning.SHALLOW_NORMS:
     row = []
     for batch in (32, 2):
-        net = tuning.in_batches(lambda: tuning.shallow(norm, 5), globals(), hundreds[0], batch, 2 * looks, 0.05, seed=0)
+        net = tuning.in_batches(lambda: tuning.shallow(norm, 5), globals(), hundreds[0], batch,
+                                2 * looks, 0.05, seed=0)
         row.append(classify.accuracy(net, judged_on.images, judged_on.labels))
     print(f"{norm:>10}: batch 32 {row[0]:.3f}, batch 2 {row[1]:.3f}")
 
@@ -982,7 +1008,8 @@ for panel, xs, scratch, imagenet in ((panels[0], schedule, from_scratch, from_im
     panel.plot(xs, scratch, "o--", color=ORANGE, label="from scratch")
 panels[0].set(xlabel="schedule (1 = 90,000 steps; usual: 2)", ylabel="box AP", title="all of COCO",
               xticks=schedule)
-panels[1].set(xlabel="training images", xscale="log", title="part of COCO, the same settings for both")
+panels[1].set(xlabel="training images", xscale="log",
+              title="part of COCO, the same settings for both")
 panels[0].legend()
 plt.show()
 print("ImageNet's lead in box AP: " + ", ".join(f"{times}×: {b - a:+.1f}" for times, a, b in
@@ -999,7 +1026,9 @@ print("You predicted that it is gone at:", my_predictions["crossing"])
 
 # %%
 def beside(left, right):
-    """Pictures side by side, two black columns between them: the right one begins at 16, a multiple of the net's stride of 8."""
+    """Pictures side by side, two black columns between them: the right one begins at 16, a multiple
+    of the net's stride of 8.
+    """
     return torch.cat([left, torch.zeros(len(left), 1, 14, 2), right], dim=-1)
 
 
@@ -1011,17 +1040,21 @@ def named(images):
 
 upright = (test_tasks["source"].labels % 4 == 0).nonzero().flatten()[:500]
 things, thing = test_tasks["source"].images[upright], test_tasks["source"].labels[upright] // 4
-first, second = (torch.randperm(500, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+first, second = (torch.randperm(500, generator=torch.Generator().manual_seed(seed))
+                 for seed in (0, 1))
 pair, swapped = beside(things[first], things[second]), beside(things[second], things[first])
 share = lambda right: right.double().mean().item()
-print(f"one thing in a picture: named in {share(named(things) == thing):.2f} of them; beside an empty place: "
+print(f"one thing in a picture: named in {share(named(things) == thing):.2f} of them; "
+      "beside an empty place: "
       f"{share(named(beside(things, torch.zeros_like(things))) == thing):.2f} (by chance 0.20)")
 either = (named(pair) == thing[first]) | (named(pair) == thing[second])
-print(f"two, side by side: one of them is named in {share(either):.2f} (by chance 0.36), and there is no answer that names both")
+print(f"two, side by side: one of them is named in {share(either):.2f} (by chance 0.36), "
+      "and there is no answer that names both")
 body = nn.Sequential(*source[:-1], *source[-1][:-1])
 before, after = features_of(body, pair), features_of(body, swapped)
-print(f"left and right swapped: the same answer in {share(named(pair) == named(swapped)):.2f}; the features move by "
-      f"{(before - after).norm() / (before - before.roll(1, 0)).norm():.2f} of what two other things would move them by")
+print(f"left and right swapped: the same answer in {share(named(pair) == named(swapped)):.2f}; "
+      f"the features move by {(before - after).norm() / (before - before.roll(1, 0)).norm():.2f} "
+      "of what two other things would move them by")
 
 # %% [markdown]
 # One of two things is named nearly always, and never both; the average is taken over all places, so even an empty one dilutes a single thing. And which of the two stood on the left is largely gone from the features that a head gets to see.
@@ -1044,9 +1077,9 @@ print(f"left and right swapped: the same answer in {share(named(pair) == named(s
 
 # %% solution="training"
 def fine_tune(source, images, labels, classes, after_step=None):
-    """The source net with a new head, fine-tuned: it takes images (n, 1, 14, 14) in [0, 1] to logits
-    (n, classes). Begins with `net = pretrained.with_new_head(source, classes)`, and gives that net
-    back, trained.
+    """The source net with a new head, fine-tuned: it takes images (n, 1, 14, 14) in [0, 1] to
+    logits (n, classes). Begins with `net = pretrained.with_new_head(source, classes)`, and gives
+    that net back, trained.
 
     source: a net of stages as `pretrained.source_net()` gives it, which stays as it is. images and
     labels: what there is to learn from, 20 of each class. after_step(step, loss): called after each
@@ -1105,8 +1138,9 @@ runs = broken.tuned(source, pretrained.few(train_tasks["like"], 10),
 figure, axes = plt.subplots(figsize=(7, 2.8))
 for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION)):
     axes.plot(run["losses"], color=colour, label=name)
-    print(f"{name}: loss at the end {sum(run['losses'][-10:]) / 10:.2f}; right of the training images "
-          f"{run['train']:.2f}, of test images in the order of the classes {run['in order']:.2f}, "
+    print(f"{name}: loss at the end {sum(run['losses'][-10:]) / 10:.2f}; "
+          f"right of the training images {run['train']:.2f}, "
+          f"of test images in the order of the classes {run['in order']:.2f}, "
           f"in random order {run['shuffled']:.2f}")
 axes.set(xlabel="step", ylabel="training loss")
 axes.legend()

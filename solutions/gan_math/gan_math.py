@@ -81,8 +81,10 @@ my_predictions = {"half right": "?", "gradient factor": "?", "two players": "?"}
 # %%
 logits = torch.tensor([1.0, 10.0, 16.0, 17.0, 100.0, 10_000.0])
 print("logit a                   ", "".join(f"{a:>12g}" for a in logits))
-print("log(1 − sigmoid(a))       ", "".join(f"{v:>12.4g}" for v in torch.log(1 - torch.sigmoid(logits))))
-print("  the same in float64     ", "".join(f"{v:>12.4g}" for v in torch.log(1 - torch.sigmoid(logits.double()))))
+print("log(1 − sigmoid(a))       ",
+      "".join(f"{v:>12.4g}" for v in torch.log(1 - torch.sigmoid(logits))))
+print("  the same in float64     ",
+      "".join(f"{v:>12.4g}" for v in torch.log(1 - torch.sigmoid(logits.double()))))
 
 # %% [markdown]
 # From $a = 17$ on, `sigmoid(a)` is so close to 1 that float32 rounds it *to* 1; then $1 - 1 = 0$ and the logarithm is
@@ -144,7 +146,8 @@ check("gan_value")
 # confident one that has it backwards pays dearly, but a finite price:
 
 # %%
-for name, (real, fake) in {"undecided": (0.0, 0.0), "good": (4.0, -4.0), "sure, and wrong": (-10_000.0, 10_000.0)}.items():
+for name, (real, fake) in {"undecided": (0.0, 0.0), "good": (4.0, -4.0),
+                           "sure, and wrong": (-10_000.0, 10_000.0)}.items():
     print(f"{name:>16}: V = {gan_value(torch.tensor([real]), torch.tensor([fake])):.4f}")
 
 # %% [markdown]
@@ -301,7 +304,8 @@ off = ((learned - best).abs() * (p + q) / (p + q).sum()).sum()
 print(f"|D − D*|, averaged over where the data and the fakes are: {off:.3f}")
 best_value = ((p * best.log() + q * (1 - best).log()) * (x[1] - x[0])).sum()
 with torch.no_grad():
-    reached = gan_value(D(torch.randn(100_000, 1) * 0.8 - 1.0), D(torch.randn(100_000, 1) * 1.2 + 1.0))
+    reached = gan_value(D(torch.randn(100_000, 1) * 0.8 - 1.0),
+                        D(torch.randn(100_000, 1) * 1.2 + 1.0))
 print(f"value reached: {reached:.3f}; the greatest possible, V(D*, G): {best_value:.3f}")
 
 # %% [markdown]
@@ -328,7 +332,7 @@ for i in (110, 150, 180, 200, 230):
 
 # %%
 def two_sample_test(D, real, fake, steps=400):
-    """Accuracy of D on held-out halves of `real` and `fake` (n, d), after training on the other halves."""
+    """Accuracy of D on held-out halves of `real` and `fake` (n, d), after training on the rest."""
     half = len(real) // 2
     optimizer = torch.optim.Adam(D.parameters(), lr=1e-2)
     for _ in range(steps):
@@ -336,20 +340,25 @@ def two_sample_test(D, real, fake, steps=400):
         (-gan_value(D(real[:half]), D(fake[:half]))).backward()
         optimizer.step()
     with torch.no_grad():
-        return ((D(real[half:]) > 0).double().mean() + (D(fake[half:]) < 0).double().mean()).item() / 2
+        return ((D(real[half:]) > 0).double().mean()
+                + (D(fake[half:]) < 0).double().mean()).item() / 2
 
 
 torch.manual_seed(0)
 n = 4_000
 pairs = {"same distribution": (torch.randn(n, 1), torch.randn(n, 1)),
          "shifted by 0.5": (torch.randn(n, 1), torch.randn(n, 1) + 0.5),
-         "same mean, other shape": (torch.randn(n, 1), torch.sign(torch.randn(n, 1)) * (1 + 0.1 * torch.randn(n, 1)))}
-print(f"±2 standard deviations around ½: {0.5 - 1 / math.sqrt(n):.3f} … {0.5 + 1 / math.sqrt(n):.3f}")
+         "same mean, other shape": (
+             torch.randn(n, 1), torch.sign(torch.randn(n, 1)) * (1 + 0.1 * torch.randn(n, 1)))}
+print("±2 standard deviations around ½: "
+      f"{0.5 - 1 / math.sqrt(n):.3f} … {0.5 + 1 / math.sqrt(n):.3f}")
 for name, (real, fake) in pairs.items():
     linear = two_sample_test(nn.Linear(1, 1), real, fake)
-    network = two_sample_test(nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 1)), real, fake)
+    network = two_sample_test(nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 1)),
+                              real, fake)
     print(f"{name:>24}: linear D {linear:.3f}, network {network:.3f}")
-print("You predicted for a discriminator at chance:", my_predictions["half right"], "- and it depends: on what D can express")
+print("You predicted for a discriminator at chance:", my_predictions["half right"],
+      "- and it depends: on what D can express")
 
 # %% [markdown]
 # The last row is the point. The linear discriminator is at chance, and yet a small network tells the two apart almost nine times in ten:
@@ -450,8 +459,8 @@ for distance in (0.5, 1, 2, 4):
     p, q = log_p.exp(), log_q.exp()
     optimal_logit = log_p - log_q        # D* = σ(log p − log q): the ratio of densities, once more
     value = ((p * F.logsigmoid(optimal_logit) + q * F.logsigmoid(-optimal_logit)) * dx).sum()
-    print(f"{distance:8}   {jensen_shannon(log_p, log_q, dx):.6f}   {scipy_js_distance(p, q)**2:.6f}   "
-          f"{(value + math.log(4)) / 2:.6f}")
+    print(f"{distance:8}   {jensen_shannon(log_p, log_q, dx):.6f}   "
+          f"{scipy_js_distance(p, q)**2:.6f}   {(value + math.log(4)) / 2:.6f}")
 
 # %% [markdown]
 # Widen the grid to ±40 and run it again: SciPy, which is handed densities, says `inf` in three of the four rows, where the densities are about to vanish and their mean
@@ -469,7 +478,8 @@ def log_uniform(x, low):
 
 fine = torch.linspace(-4, 5, 9_001, dtype=torch.float64)
 thetas = torch.linspace(-3, 3, 121)
-values = [jensen_shannon(log_uniform(fine, 0.0), log_uniform(fine, t.item()), 0.001) for t in thetas]
+values = [jensen_shannon(log_uniform(fine, 0.0), log_uniform(fine, t.item()), 0.001)
+          for t in thetas]
 figure, axes = plt.subplots(figsize=(8, 2.8))
 axes.plot(thetas, values, color=BLUE)
 axes.axhline(math.log(2), color=BLACK, linestyle=":", label="log 2")
@@ -537,8 +547,10 @@ for value in (-10.0, -5.0, -2.0, 0.0, 2.0, 5.0, 10.0):
     a = torch.tensor([value], dtype=torch.float64, requires_grad=True)
     slow, = torch.autograd.grad(saturating_loss(a), a)
     fast, = torch.autograd.grad(non_saturating_loss(a), a)
-    print(f"{value:7.0f}   {torch.sigmoid(a).item():.6f}   {abs(slow.item()):20.6f}   {abs(fast.item()):14.6f}   {(fast / slow).item():8.4g}")
-print("You predicted for D = 0.00005, which is a logit of about −10:", my_predictions["gradient factor"], "- and it is 20000")
+    print(f"{value:7.0f}   {torch.sigmoid(a).item():.6f}   {abs(slow.item()):20.6f}   "
+          f"{abs(fast.item()):14.6f}   {(fast / slow).item():8.4g}")
+print("You predicted for D = 0.00005, which is a logit of about −10:",
+      my_predictions["gradient factor"], "- and it is 20000")
 
 # %% [markdown] tags=["demo", "instructor"]
 # ## Two losses, one of them stuck
@@ -556,7 +568,7 @@ explore.saturation(saturating_loss, non_saturating_loss)
 
 # %%
 def shift_generator(generator_loss, steps=150):
-    """The path of the shift θ under one generator loss, against a discriminator that starts out far too strong."""
+    """The path of the shift θ under one generator loss, against a D that starts far too strong."""
     torch.manual_seed(1)
     theta = torch.tensor(-4.0, requires_grad=True)
     D = nn.Sequential(nn.Linear(1, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
@@ -583,7 +595,8 @@ axes.axhline(4, color=BLACK, linestyle=":", label="where the data are")
 axes.set(xlabel="generator steps", ylabel=r"$\theta$")
 axes.legend(loc="center right")
 plt.show()
-print(f"after 150 steps θ has moved by {stuck[-1] + 4:.4f} (saturating) and by {moving[-1] + 4:.2f} (non-saturating)")
+print(f"after 150 steps θ has moved by {stuck[-1] + 4:.4f} (saturating) "
+      f"and by {moving[-1] + 4:.2f} (non-saturating)")
 
 # %% [markdown]
 # The saturating generator stands still. The other one arrives, overshoots and swings; section 6 is about that.
@@ -695,7 +708,8 @@ with torch.random.fork_rng():
     torch.set_default_dtype(torch.float32)
 
 for name, mine, book in (("D", D, book_D), ("G", G, book_G)):
-    difference = max((a - b).abs().max().item() for a, b in zip(mine.parameters(), book.parameters()))
+    difference = max((a - b).abs().max().item()
+                     for a, b in zip(mine.parameters(), book.parameters()))
     print(f"{name}: largest difference between your parameters and the book's: {difference:.1e}")
 
 # %% [markdown]
@@ -760,10 +774,12 @@ with Board("A ring of eight Gaussians", ring_steps) as board:
             board.scatter(data, ring_G(show_noise).detach())
 
     train_gan(D, ring_G, opt_D, opt_G, lambda: gan.ring(gan.RING_BATCH),
-              lambda: torch.randn(gan.RING_BATCH, gan.RING_NOISE), ring_steps, after_step=after_step)
+              lambda: torch.randn(gan.RING_BATCH, gan.RING_NOISE), ring_steps,
+              after_step=after_step)
 
 with torch.no_grad():
-    modes, quality = gan.count_modes(ring_G(torch.randn(4_000, gan.RING_NOISE)), gan.ring_modes(), gan.RING_SIGMA)
+    modes, quality = gan.count_modes(ring_G(torch.randn(4_000, gan.RING_NOISE)),
+                                     gan.ring_modes(), gan.RING_SIGMA)
 print(f"modes found: {modes} of 8, quality: {quality:.3f}")
 
 # %% [markdown]
@@ -897,12 +913,14 @@ def dirac_path(field, steps=500, h=0.2, alternating=False):
 
 
 fields = {"GAN": dirac_field, "non-saturating": partial(dirac_field, non_saturating=True),
-          "R1, γ = 0.3": partial(dirac_field, gamma=0.3), "R1, γ = 1": partial(dirac_field, gamma=1.0)}
+          "R1, γ = 0.3": partial(dirac_field, gamma=0.3),
+          "R1, γ = 1": partial(dirac_field, gamma=1.0)}
 print(f"{'after 500 steps':>16}   simultaneous   alternating")
 for name, field in fields.items():
     ends = [dirac_path(field, alternating=order)[-1].norm().item() for order in (False, True)]
     print(f"{name:>16}   {ends[0]:12.3g}   {ends[1]:11.3g}")
-print("You predicted for two players who step at the same time:", my_predictions["two players"], "- and it is further away")
+print("You predicted for two players who step at the same time:", my_predictions["two players"],
+      "- and it is further away")
 
 # %% [markdown]
 # | from the reference implementation, same settings | simultaneous | alternating ($D$ first) |
@@ -930,11 +948,14 @@ for gamma in (0.0, 0.3, 1.0, 1.5):
     J = torch.stack([torch.stack(row) for row in torch.autograd.functional.jacobian(
         lambda t, p: dirac_field(t, p, gamma), (zero, zero))])
     computed = torch.linalg.eigvals(J)
-    formula = -gamma / 2 + torch.tensor([1, -1]) * torch.sqrt(torch.tensor(gamma**2 / 4 - 0.25, dtype=torch.complex128))
-    ordered = lambda values: sorted((complex(round(v.real, 3) + 0.0, round(v.imag, 3) + 0.0) for v in values.tolist()),
-                                    key=lambda v: (v.real, v.imag))
+    formula = -gamma / 2 + torch.tensor([1, -1]) * torch.sqrt(
+        torch.tensor(gamma**2 / 4 - 0.25, dtype=torch.complex128))
+    ordered = lambda values: sorted(
+        (complex(round(v.real, 3) + 0.0, round(v.imag, 3) + 0.0) for v in values.tolist()),
+        key=lambda v: (v.real, v.imag))
     show = lambda values: ", ".join(f"{v.real:+.3f}{v.imag:+.3f}i" for v in ordered(values))
-    print(f"{gamma:5.1f}   {show(computed)}    {show(formula)}    {(1 + 0.2 * computed).abs().max():.5f}")
+    print(f"{gamma:5.1f}   {show(computed)}    {show(formula)}    "
+          f"{(1 + 0.2 * computed).abs().max():.5f}")
 
 # %% [markdown]
 # And the non-saturating loss? Multiply its field with the position again, with $t = \psi\theta$: $\;\theta v_\theta + \psi v_\psi = t\,(\sigma(-t) - \sigma(t)) = -t \tanh\frac t2 \le 0$. It does pull
@@ -943,8 +964,10 @@ for gamma in (0.0, 0.3, 1.0, 1.5):
 
 # %%
 for steps in (500, 2_000, 20_000):
-    ends = [dirac_path(fields["non-saturating"], steps, alternating=order)[-1].norm().item() for order in (False, True)]
-    print(f"non-saturating after {steps:6,} steps: simultaneous {ends[0]:.3f}, alternating {ends[1]:.3f}")
+    ends = [dirac_path(fields["non-saturating"], steps, alternating=order)[-1].norm().item()
+            for order in (False, True)]
+    print(f"non-saturating after {steps:6,} steps: simultaneous {ends[0]:.3f}, "
+          f"alternating {ends[1]:.3f}")
 
 # %% [markdown] tags=["demo", "instructor"]
 # ## Does it converge?
@@ -1040,13 +1063,15 @@ with torch.no_grad():
     torch.manual_seed(5)
     untrained = gan.DigitGenerator().eval()(noise)[:, :784].reshape(-1, 1, 28, 28) / 2 + 0.5
 memorised = digits.images[39 * torch.arange(100)].repeat(10, 1, 1, 1)
-to_test = lambda images: frechet.frechet_distance(frechet.features(images), frechet.features(test.images))
+to_test = lambda images: frechet.frechet_distance(frechet.features(images),
+                                                  frechet.features(test.images))
 half = torch.randperm(len(digits.images))[:1_000]
 print(f"{'1 000 training images, copied':>42}: {to_test(digits.images[half]):8.1f}")
 print(f"{'yours':>42}: {to_test(drawn):8.1f}")
 print(f"{'100 memorised training images, 10 times each':>42}: {to_test(memorised):8.1f}")
 print(f"{'an untrained generator':>42}: {to_test(untrained):8.1f}")
-print(f"The classifier reads the digit that was ordered in {100 * frechet.accuracy(drawn, wanted):.1f} % of yours.")
+print("The classifier reads the digit that was ordered in "
+      f"{100 * frechet.accuracy(drawn, wanted):.1f} % of yours.")
 
 # %% [markdown]
 # | | Fréchet distance | ordered digit is read |
@@ -1073,8 +1098,10 @@ for row, title in zip(axes, ("drawn by your net", "the nearest of the 4 000 trai
 for each in axes.flat:
     each.set_axis_off()
 plt.show()
-within = torch.cdist(digits.images[:500].flatten(1), digits.images.flatten(1)).topk(2, largest=False).values[:, 1]
-print(f"distance to the nearest training image: {distance.mean():.1f} for drawn digits, {within.mean():.1f} between training images themselves")
+apart = torch.cdist(digits.images[:500].flatten(1), digits.images.flatten(1))
+within = apart.topk(2, largest=False).values[:, 1]
+print(f"distance to the nearest training image: {distance.mean():.1f} for drawn digits, "
+      f"{within.mean():.1f} between training images themselves")
 
 # %% check="digits"
 check("digits")
@@ -1117,7 +1144,8 @@ def train_digits(board):
             dialled.load_state_dict(average.net.state_dict())
         board.after_step(step, loss_D, loss_G)
 
-    train_gan(D, G, opt_D, opt_G, lambda: digit_pairs[torch.randint(len(digit_pairs), (gan.DIGIT_BATCH,))],
+    train_gan(D, G, opt_D, opt_G,
+              lambda: digit_pairs[torch.randint(len(digit_pairs), (gan.DIGIT_BATCH,))],
               lambda: gan.digit_noise(gan.DIGIT_BATCH), board.total, after_step=after_step)
 
 
@@ -1154,9 +1182,11 @@ if scale is Scale.GPU:
             average.update()
             board.after_step(step, loss_D, loss_G)
             if board.due():
-                board.images(average.net(shown)[:, :-10].reshape(-1, *photos.images.shape[1:]), columns=10)
+                board.images(average.net(shown)[:, :-10].reshape(-1, *photos.images.shape[1:]),
+                             columns=10)
 
-        train_gan(D, G, opt_D, opt_G, lambda: photo_pairs[torch.randint(len(photo_pairs), (128,), device=scale.device)],
+        train_gan(D, G, opt_D, opt_G,
+                  lambda: photo_pairs[torch.randint(len(photo_pairs), (128,), device=scale.device)],
                   lambda: photo_noise(128), 20_000, after_step=after_step)
 else:
     print("There is no GPU here; nothing is lost for the rest of the lesson.")
@@ -1174,7 +1204,8 @@ opt_D = torch.optim.Adam(G.parameters(), lr=2e-3, betas=(0.0, 0.99))
 opt_G = torch.optim.Adam(G.parameters(), lr=2e-3, betas=(0.0, 0.99))
 history = []
 D_before, G_before = copy.deepcopy(D.state_dict()), copy.deepcopy(G.state_dict())
-train_gan(D, G, opt_D, opt_G, lambda: gan.ring(gan.RING_BATCH), lambda: torch.randn(gan.RING_BATCH, gan.RING_NOISE), 600,
+train_gan(D, G, opt_D, opt_G, lambda: gan.ring(gan.RING_BATCH),
+          lambda: torch.randn(gan.RING_BATCH, gan.RING_NOISE), 600,
           after_step=lambda step, loss_D, loss_G: history.append((loss_D, loss_G)))
 
 figure, axes = plt.subplots(figsize=(8, 2.8))
@@ -1188,7 +1219,8 @@ plt.show()
 with torch.no_grad():
     samples = G(torch.randn(1_000, gan.RING_NOISE))
 print("modes found and quality:", gan.count_modes(samples, gan.ring_modes(), gan.RING_SIGMA))
-print(f"centre of the samples: ({samples[:, 0].mean():.0f}, {samples[:, 1].mean():.0f}); that of the ring is (0, 0), and its radius 2")
+print(f"centre of the samples: ({samples[:, 0].mean():.0f}, {samples[:, 1].mean():.0f}); "
+      "that of the ring is (0, 0), and its radius 2")
 
 # %% [markdown]
 # Which of these is it? Decide, and name the evidence you would look for. Then run the next cell.
@@ -1199,8 +1231,10 @@ print(f"centre of the samples: ({samples[:, 0].mean():.0f}, {samples[:, 1].mean(
 # * the gradients are never cleared
 
 # %%
-moved = lambda before, net: max((before[name] - value).abs().max().item() for name, value in net.state_dict().items())
-print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D, {moved(G_before, G):.3g} in G")
+moved = lambda before, net: max((before[name] - value).abs().max().item()
+                                for name, value in net.state_dict().items())
+print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D, "
+      f"{moved(G_before, G):.3g} in G")
 
 # %% [markdown]
 # <details><summary>The answer</summary>

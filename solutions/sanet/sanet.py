@@ -73,7 +73,8 @@ from IPython.display import Image
 from course_lib.crowd import TEST_CAMERAS, crowd_scenes
 from course_lib.picture import image_png, to_uint8
 
-Image(image_png(to_uint8(crowd_scenes(TEST_CAMERAS, 5, size=256, seed=3).images)[4]), width=512, alt="A square with a crowd on it")
+Image(image_png(to_uint8(crowd_scenes(TEST_CAMERAS, 5, size=256, seed=3).images)[4]), width=512,
+      alt="A square with a crowd on it")
 
 # %% tags=["demo"]
 from matplotlib import pyplot as plt
@@ -490,8 +491,8 @@ print("of all mixtures s·here + (1 − s)·there, the expected squared error is
 
 # %% solution="ssim"
 def gaussian_window(size=11, sigma=1.5):
-    """The weights of a Gaussian window along one axis, (size,) float64: symmetric about its middle, with
-    the sum 1.
+    """The weights of a Gaussian window along one axis, (size,) float64: symmetric about its middle,
+    with the sum 1.
     """
     ### BEGIN SOLUTION
     weights = torch.exp(-(torch.arange(size, dtype=torch.float64) - (size - 1) / 2) ** 2
@@ -626,8 +627,8 @@ for factor in (1, counting.SCALE):
     expected = torch.stack([
         0.5 * sum(consistency_loss(factor * mixture[None, None], factor * truth[None, None])
                   for truth in (here, there)) for mixture in mixtures])
-    print(f"maps × {factor:3.0f}: expected L_C {expected[0]:.3f} for one place, {expected[50]:.3f} for the mean "
-          f"of both; least at s = {share[expected.argmin()]:.2f}")
+    print(f"maps × {factor:3.0f}: expected L_C {expected[0]:.3f} for one place, "
+          f"{expected[50]:.3f} for the mean of both; least at s = {share[expected.argmin()]:.2f}")
 
 # %% [markdown]
 # On maps × 100 a decision is now better than the smear. On the raw maps, whose values are far below what $C_1$ and $C_2$ are made for, SSIM smears just as $L_E$ does. How hard the two terms pull depends on the scale as well:
@@ -680,11 +681,11 @@ print(learn, choose, test, sep="\n")
 def scores(predicted, true, scene):
     """The errors of predicted counts, as crowd counting reports them.
 
-    predicted, true (n,): counts. scene (n,) int64: which scene each picture is of, 0, 1, …; each has at
-    least one.
-    Returns {"by scene": a tensor (scenes,), the mean absolute error of each; "mean over scenes": of these;
-    "mean over frames": of all pictures' absolute errors; "MSE": the *root* of the mean squared error
-    over all pictures, as the field calls it}, floats.
+    predicted, true (n,): counts. scene (n,) int64: which scene each picture is of, 0, 1, …; each
+    has at least one.
+    Returns {"by scene": a tensor (scenes,), the mean absolute error of each; "mean over scenes": of
+    these; "mean over frames": of all pictures' absolute errors; "MSE": the *root* of the mean
+    squared error over all pictures, as the field calls it}, floats.
     """
     ### BEGIN SOLUTION
     error = (predicted - true).abs().double()
@@ -838,9 +839,12 @@ from matplotlib import colormaps
 from course_lib.explore import choice, steps_slider
 from course_lib.explore.live import live_run
 
-seen, unseen = crowd_scenes(TRAIN_CAMERAS[:-5], 196, 48, seed=1), crowd_scenes(TEST_CAMERAS, 25, 48, seed=1)
-seen_maps, unseen_maps = (counting.SCALE * torch.stack([density_map(points.float(), 48, 48, 2.25) for points in scenes.heads])[:, None]
-                          for scenes in (seen, unseen))
+seen = crowd_scenes(TRAIN_CAMERAS[:-5], 196, 48, seed=1)
+unseen = crowd_scenes(TEST_CAMERAS, 25, 48, seed=1)
+seen_maps, unseen_maps = (
+    counting.SCALE * torch.stack([density_map(points.float(), 48, 48, 2.25)
+                                  for points in scenes.heads])[:, None]
+    for scenes in (seen, unseen))
 average_error = (unseen.counts.float() - seen.counts.float().mean()).abs().mean().item()
 
 
@@ -852,24 +856,34 @@ def train_counting(board, norm, alpha):
     nn.init.zeros_(last.weight)
     nn.init.constant_(last.bias, seen_maps.mean().item())
     steps, error = board.total, average_error
-    coloured = lambda maps: torch.from_numpy(colormaps["magma"]((maps[:, 0] / unseen_maps[:3].max()).clamp(0, 1).numpy())[..., :3]).permute(0, 3, 1, 2).float()
+
+    def coloured(maps):
+        colours = colormaps["magma"]((maps[:, 0] / unseen_maps[:3].max()).clamp(0, 1).numpy())
+        return torch.from_numpy(colours[..., :3]).permute(0, 3, 1, 2).float()
 
     def after_step(step, loss, net):
         nonlocal error
         if board.due():
             maps = counting.predict_maps(net, unseen.images)
             error = (counting.counts(maps) - unseen.counts).abs().mean().item()
-            board.images(torch.cat([unseen.images[:3], coloured(unseen_maps[:3]), coloured(maps[:3])]), columns=3, title="picture, truth, prediction")
+            board.images(
+                torch.cat([unseen.images[:3], coloured(unseen_maps[:3]), coloured(maps[:3])]),
+                columns=3, title="picture, truth, prediction")
         board.log(step, error_of_the_count=error, loss=loss)
 
-    counting.train_counter(net, seen.images, seen_maps, lambda prediction, truth: sanet_loss(prediction, truth, alpha),
-                           torch.optim.Adam(net.parameters()), steps, 8,
-                           lambda step: 0.01 * min(1, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2, after_step)
+    counting.train_counter(
+        net, seen.images, seen_maps, lambda prediction, truth: sanet_loss(prediction, truth, alpha),
+        torch.optim.Adam(net.parameters()), steps, 8,
+        lambda step: (0.01 * min(1, 10 * (step + 1) / steps)
+                      * (1 + math.cos(math.pi * step / steps)) / 2),
+        after_step)
 
 
-live_run("SANet learns to count", train_counting, "Pictures, truth, prediction; and the mean error of the count on 25 pictures.", steps=240,
+live_run("SANet learns to count", train_counting,
+         "Pictures, truth, prediction; and the mean error of the count on 25 pictures.", steps=240,
          curves=("error of the count",), panels=1, levels={"always the average": average_error},
-         norm=choice("norm", ["batch", "instance"]), alpha=steps_slider("weight of SSIM, α_C", [0, 0.001, 0.1, 1], 0.001))
+         norm=choice("norm", ["batch", "instance"]),
+         alpha=steps_slider("weight of SSIM, α_C", [0, 0.001, 0.1, 1], 0.001))
 
 # %% tags=["train"]
 from course_lib.board import Board
@@ -997,8 +1011,8 @@ def tile_starts(length, tile, stride):
     """Where tiles begin along a side of `length`: at 0, stride, 2·stride, … while they fit, and
     a last one that ends at the border.
 
-    No start occurs twice. A side that isn't longer than a tile has one start, 0. Returns a list of ints,
-    ascending.
+    No start occurs twice. A side that isn't longer than a tile has one start, 0. Returns a list of
+    ints, ascending.
     """
     ### BEGIN SOLUTION
     last = max(0, length - tile)
