@@ -397,7 +397,7 @@ check("training")
 # Measured by `make bench BENCH_ARGS=dcgan_recipes`: 400 steps, width 8, batches of 32, rates of 0.004 for both players. Your training is the row *as it stands*, with another seed. Its own spread is what every other row has to be held against; fifty more seeds of it, made for the check above, lay between 85 and 137.
 #
 # * **Some changes are ruin.** With $\beta_1 = 0.9$, Adam's default, the pictures stay noise. With rates of 0.0002, which the paper gives for its large nets and long runs, 400 steps lead nowhere: a rate belongs to a budget.
-# * **Batch norm matters**, in $G$ as in $D$: without it distances are mostly beyond those fifty. In $D$, instance norm does as well.
+# * **Batch norm matters.** Without it in both nets, all runs lie beyond those fifty; without it in one, some do and some don't. In $D$, instance norm does as well.
 # * **Images in [0, 1] in place of [−1, 1]** cost something: fewer can be read. (A $G$ that ends in tanh *can* draw them; it has to leave half of its range unused.)
 # * **Of the rest one reads as much, and here they can't be told from another seed:** ReLU in $D$, PyTorch's own initialisation, pooling, neighbours and a convolution in place of a transposed one, $\beta_1 = 0$, rates that don't fall (with the average of the weights; without it they do cost something). Even *real and fake in one batch* does no harm here, though
 # section 8 shows that it makes $D$'s verdict on an image depend on its company. All of that is a statement about a small net and 400 steps.
@@ -1351,7 +1351,7 @@ show_runs(clouds, titles)
 # | Wasserstein, gradient penalty, without batch norm in D | 3 | 138 (116 to 147) | 24% (17% to 29%) | 9 (9 to 9) | 17 |
 # | no batch norm in D | 3 | 121 (104 to 229) | 21% (14% to 22%) | 9 (9 to 9) | 11 |
 #
-# Again the objective makes no difference that the seeds could show. **R1 makes up for the missing batch norm**: compare it with the last row. Spectral norm in its place, R1 + R2 and the gradient penalty don't get as far in 400 steps, and the penalties take longer: each needs a second differentiation.
+# Again the objective makes no difference that the seeds could show. **R1 without batch norm is as good as batch norm**, and steadier than nothing at all, the last row. Spectral norm in its place, R1 + R2 and the gradient penalty don't get as far in 400 steps. And penalties take longer: each needs a second differentiation.
 #
 # Published: PacGAN's authors found, over ten trials, 6.3 modes of 8 on the ring for a plain GAN and 7.9 with packs of two; on the grid, 17.3 of 25, and 24.8 with packs of four, with more than nine in ten samples of high quality (Lin et al. 2018). Lucic et al. (2018) gave several GANs the same budget for searching settings; their Fréchet distances on MNIST were 6.8 for the non-saturating loss, 6.7 for Wasserstein with clipping and 20.3 with the gradient penalty, and none was consistently better than the non-saturating one.
 
@@ -1878,7 +1878,7 @@ else:
 #
 # *What the distance doesn't see.* One hundred training images, repeated, had a better distance than my generator. So I'd look at nearest neighbours, and at modes or kinds found, before I call it better. (Also: the same budget in steps or time? Section 2: a wider net may need longer.)
 #
-# Advice that held: batch norm. Without it in either net the distance was about twice as large in every run, beyond all fifty runs of the recipe as it stands. Advice that made no difference here: one-sided smoothing, whose distances lie within the spread of the plain recipe, as the calculation of section 4 leads one to expect at D's optimum.
+# Advice that held: batch norm. Without it in both nets the distances were 194 to 292, beyond all fifty runs of the recipe as it stands (85 to 137). Advice that made no difference here: one-sided smoothing, whose distances lie within the spread of the plain recipe, as the calculation of section 4 leads one to expect at D's optimum.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
