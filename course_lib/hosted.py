@@ -15,7 +15,7 @@ from pathlib import Path
 
 COURSE = Path(__file__).resolve().parent.parent
 # What the notebook's own machine is there for, or only terminals, classes and tests need.
-LEFT_OUT = {"jupyterlab", "nbgrader", "jupytext", "distributed", "cryptography", "voila", "sphinx", "myst-nb", "sphinx-book-theme", "sphinx-design",
+LEFT_OUT = {"jupyterlab", "jsonschema", "nbgrader", "jupytext", "distributed", "cryptography", "voila", "sphinx", "myst-nb", "sphinx-book-theme", "sphinx-design",
             "sphinx-mathjax-offline"}
 LEFT_AS_IT_IS = {"torch", "torchvision", "matplotlib", "ipywidgets", "scikit-learn", "tqdm"}  # any version that is there will do
 

@@ -472,7 +472,7 @@ COLLAPSED = ("Shown one sample at a time, D lets such a generator collapse, and 
              "Is each pack made of four different samples, and does your `play_round` hand both losses the packs that D sees?")
 
 
-@check(points=2, needs=["training"], bounds=PACKING)
+@check(points=2, bounds=PACKING)
 def packing(student, reference, draw):
     """Packs of m samples, how far apart packing puts two distributions, and a collapse that it cures."""
     for shape, m in (((6, 2), 3), ((4, 2, 3, 3), 2), ((3, 2), 1)):

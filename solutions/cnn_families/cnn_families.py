@@ -541,8 +541,8 @@ class BasicBlock(nn.Module):
         ### BEGIN SOLUTION
         self.main = nn.Sequential(
             nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+            nn.BatchNorm2d(channels),
+            nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != channels:
             self.shortcut = nn.Sequential(

@@ -420,19 +420,6 @@ def diagnose(history):
     return "dead" if loss[-1] < 0.05 else "slow"
 
 
-@wrong("monitor", hint="You look at D's loss of the last step alone, or at its least: one lucky batch for D, and the run counts as dead. Take the mean over the last fifth.")
-def diagnose(history):
-    series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
-    if not all(values.isfinite().all() for values in series.values()):
-        return "dead"
-    score, loss = series["score"], series["loss_D"]
-    quarter = len(score) // 4
-    before, last = score[-2 * quarter:-quarter], score[-quarter:]
-    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
-        return "running"
-    return "dead" if loss.min() < 0.05 else "slow"
-
-
 @wrong("monitor", hint="Nobody tells you the unit of the scores: a fall by 0.01 may be everything or nothing. Measure it by the standard error of the scores themselves.")
 def diagnose(history):
     series = {name: torch.as_tensor(values, dtype=torch.float64) for name, values in history.items()}
