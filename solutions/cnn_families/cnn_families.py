@@ -139,11 +139,10 @@ def vgg_block(convs, in_channels, out_channels):
 
 
 def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
-    """VGG-`depth`, for a depth of 11, 13, 16 or 19: images (n, in_channels, h, w) → logits
-    (n, classes).
+    """VGG-`depth`, for a depth of 11, 13, 16 or 19: images (n, in_channels, h, w) → logits (n, classes).
 
-    Five blocks of width, 2, 4, 8 and 8 times width channels, average pooling to 7×7, then three
-    linear layers with `hidden` units between, and ReLU and dropout after each but the last.
+    Five blocks of width, 2, 4, 8 and 8 times width channels, average pooling to 7×7, then three linear
+    layers with `hidden` units between, and ReLU and dropout after each but the last.
     """
     ### BEGIN SOLUTION
     convs = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}[depth]
@@ -169,8 +168,7 @@ from matplotlib import pyplot as plt
 from course_lib.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION, use_style
 
 use_style()
-layers = [module for module in on_paper(vgg, 16).modules()
-          if isinstance(module, (nn.Conv2d, nn.Linear))]
+layers = [module for module in on_paper(vgg, 16).modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 counts = [parameters(layer) / 1e6 for layer in layers]
 figure, axes = plt.subplots(figsize=(8, 2.6))
 axes.bar(range(1, 17), counts,
@@ -540,8 +538,7 @@ class BasicBlock(nn.Module):
         super().__init__()
         ### BEGIN SOLUTION
         self.main = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels),
             nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != channels:
@@ -620,9 +617,8 @@ class Bottleneck(nn.Module):
         outputs = 4 * channels
         self.main = nn.Sequential(
             nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+            nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels),
+            nn.ReLU(), nn.Conv2d(channels, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != outputs:
             self.shortcut = nn.Sequential(
@@ -651,9 +647,8 @@ class PreActivation(nn.Module):
         ### BEGIN SOLUTION
         self.first = nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU())
         self.main = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+            nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(channels),
+            nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False))
         self.shortcut = None
         if stride != 1 or in_channels != channels:
             self.shortcut = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
@@ -771,19 +766,14 @@ def train_net(board, block, blocks, rate):
     def after_step(step, loss):
         nonlocal smooth
         smooth += (loss - smooth) * max(0.05, 1 / (step + 1))
-        right = {}
-        if board.due():
-            right["test_images_right"] = classify.accuracy(net, tested.images, tested.labels)
+        right = {"test_images_right": classify.accuracy(net, tested.images, tested.labels)} if board.due() else {}
         board.log(step, training_loss=smooth, **right)
 
-    classify.train_classifier(net, data.images, data.labels, F.cross_entropy,
-                              torch.optim.SGD(net.parameters(), rate, 0.9), board.total,
-                              after_step=after_step, generator=torch.Generator().manual_seed(0))
+    classify.train_classifier(net, data.images, data.labels, F.cross_entropy, torch.optim.SGD(net.parameters(), rate, 0.9),
+                              board.total, after_step=after_step, generator=torch.Generator().manual_seed(0))
 
 
-live_run("Plain or residual", train_net,
-         "The mean of the training loss over the last twenty batches.", steps=250,
-         curves=("training loss",),
+live_run("Plain or residual", train_net, "The mean of the training loss over the last twenty batches.", steps=250, curves=("training loss",),
          block=choice("block", ["plain", "residual"]), blocks=slider("blocks a stage", 1, 6, 1),
          rate=steps_slider("learning rate", [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], 0.05))
 
@@ -934,8 +924,7 @@ def cutout(images, y, x, size):
     """The images with a square of size×size pixels set to 0 in each (DeVries & Taylor 2017).
 
     images (n, c, h, w). y, x (n,): the rows y − size/2 … y + size/2 − 1 and such columns are meant,
-    where they lie in the image. size: an even int. Returns (n, c, h, w) and leaves `images` as they
-    are.
+    where they lie in the image. size: an even int. Returns (n, c, h, w) and leaves `images` as they are.
     """
     ### BEGIN SOLUTION
     inside = lambda centre, length: (
@@ -1022,8 +1011,8 @@ def parameter_groups(net, weight_decay):
 
 
 def update_average(average, net, decay):
-    """Move the net `average` towards `net`, in place: each parameter to decay·average +
-    (1 − decay)·net. Buffers, which are averages already (or counts), are copied.
+    """Move the net `average` towards `net`, in place: each parameter to decay·average + (1 − decay)·net.
+    Buffers, which are averages already (or counts), are copied.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -1106,8 +1095,7 @@ for before, name in zip(means, list(means)[1:]):
     print(f"{name:>36}   {means[name] - means[before]:+5.1f}   {my_bets.get(name, 0):+8.1f}")
 last = climbed["label smoothing 0.1"]
 mean_of = lambda key: 100 * sum(run[key] for run in last) / len(last)
-print("On the last rung, the average of the weights is worth "
-      f"{mean_of('average') - mean_of('net'):+.1f}, "
+print(f"On the last rung, the average of the weights is worth {mean_of('average') - mean_of('net'):+.1f}, "
       f"and test-time flips on top of it {mean_of('flips') - mean_of('average'):+.1f}.")
 print("You predicted the greatest gain from:", my_predictions["most"])
 
