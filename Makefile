@@ -29,7 +29,7 @@ site: setup
 
 # Three at once on two cores, since one of them mostly waits: tests/conftest.py says what runs beside what.
 test: setup
-	@.venv/bin/python -m pytest $(or $(TEST_ARGS),-n 3 --dist loadgroup)
+	@.venv/bin/python -m pytest $(or $(TEST_ARGS),-n 3)
 
 bench: setup
 	@.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,11 +26,18 @@ SPREAD = {"test_gate.py", "test_calibration.py"}
 # - Any other file is a group, since its tests share what is expensive.
 
 
-def pytest_itemcollected(item):
-    if item.path.name in ONE_AT_A_TIME or item.path.parent.name == "browser":
-        item.add_marker(pytest.mark.xdist_group("one at a time"))
-    elif item.path.name not in SPREAD:
-        item.add_marker(pytest.mark.xdist_group(item.path.name))
+class Groups(LoadScopeScheduling):
+    """xdist's `loadscope`, with these groups for its scopes. (Its `loadgroup` has no effect with pytest 9.2.)"""
+
+    def _split_scope(self, nodeid):
+        path = Path(nodeid.partition("::")[0])
+        if path.name in ONE_AT_A_TIME or path.parent.name == "browser":
+            return "one at a time"
+        return nodeid if path.name in SPREAD else path.name
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Groups(config, log)
 
 
 def need(condition, reason):
