@@ -142,7 +142,7 @@ class Sandbox:
     def _zygote_socket(self):
         if self._zygote and self._zygote[0].poll() is None:
             return self._zygote[1]
-        mine, its = socket.socketpair()
+        mine, its = _line_to_a_process()
         with its:
             home = Path(self._folder.name) / "zygote"
             home.mkdir(exist_ok=True)
@@ -171,7 +171,7 @@ class Box:
     def __init__(self, sandbox, until, data):
         self.sandbox, self.memory, self._over, self._data = sandbox, 0, until, data
         self._reason, self._ended, self.times, self.looked = "", threading.Event(), ({}, 0.0), -math.inf
-        self._channel, its = socket.socketpair()
+        self._channel, its = _line_to_a_process()
         try:
             with its:
                 if sandbox._warm:
@@ -414,6 +414,14 @@ class Deadline:
             self._box._look()
             self._until = self._start + self._seconds + _kept_waiting(self._then, self._box.times)
         return min(self._until, last) - time.monotonic()
+
+
+def _line_to_a_process():
+    """A pair of sockets, the second one for another process, which waits at it: socket.setdefaulttimeout, of which that process
+    doesn't know, would leave it one that never waits."""
+    mine, its = socket.socketpair()
+    its.setblocking(True)
+    return mine, its
 
 
 def _line(channel, seconds):

@@ -18,6 +18,7 @@ import io
 import json
 import re
 import shutil
+import socket
 from base64 import b64decode
 from graphlib import TopologicalSorter
 from importlib.util import find_spec
@@ -325,10 +326,14 @@ def _run_sphinx(work, builder, settings={}):
     from sphinx.util.docutils import docutils_namespace, patch_docutils
     warnings, source, doctrees = io.StringIO(), work.resolve() / "source", work.resolve() / "doctrees"
     title = (source / "index.md").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    patience = socket.getdefaulttimeout()  # the link checker sets one, for all that this process does from then on
     with patch_docutils(source), docutils_namespace():
         app = Sphinx(source, None, work.resolve() / builder, doctrees, builder, SETTINGS | settings | {"project": title, "html_title": title},
                      status=None, warning=warnings)
-        app.build()
+        try:
+            app.build()
+        finally:
+            socket.setdefaulttimeout(patience)
     found = [printable(line.replace(f"{source}/", "")) for line in warnings.getvalue().splitlines() if line.strip()]
     if found or app.statuscode:
         shutil.rmtree(doctrees)  # else a second run wouldn't read these pages, and not warn

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 import subprocess
 import time
 
@@ -48,6 +49,19 @@ def refused(box, source):
     _, error = box.run_cell(source)
     assert error is not None, f"was allowed: {source}"
     return error["type"]
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_limit_of_this_process_on_all_its_sockets_is_not_the_boxes(warm):
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.5)
+    try:
+        with Sandbox(SIGHTS, Scale.SMOKE, LIMITS, warm=warm) as sandbox, sandbox.open() as box:
+            assert shown(box, "import time; time.sleep(1); print(1)") == "1\n"
+            time.sleep(1)
+            assert shown(box, "print(2)") == "2\n"
+    finally:
+        socket.setdefaulttimeout(patience)
 
 
 def ask(box, **request):

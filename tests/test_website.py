@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import socket
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,6 +147,10 @@ def everything(folder):
     """All text of all files, but for libraries'."""
     return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in folder.rglob("*")
                      if path.is_file() and path.suffix in (".html", ".js", ".txt", ".json", ".ipynb", ".md") and "mathjax" not in path.parts)
+
+
+def test_the_link_checkers_patience_is_not_left_behind(site):
+    assert socket.getdefaulttimeout() is None
 
 
 # --- what is on them, and what isn't ---
