@@ -57,6 +57,17 @@ class Generator(nn.Module):
         return self.paint(z)
 
 
+@wrong("dcgan", hint="`Generator`: the ReLUs come before batch norm. Each layer is followed by its norm, then by the ReLU.")
+class Generator(nn.Module):
+    def __init__(self, noise, width):
+        super().__init__()
+        linear, shape, norm, act, up, second, also, last, tanh = _generator(noise, width, nn.Tanh())
+        self.paint = nn.Sequential(linear, shape, act, norm, up, also, second, last, tanh)
+
+    def forward(self, z):
+        return self.paint(z)
+
+
 @wrong("dcgan", hint="`Generator`: leaky ReLUs. DCGAN has them in the discriminator only; the generator has plain ReLUs.")
 class Generator(nn.Module):
     def __init__(self, noise, width):
@@ -98,6 +109,21 @@ class Discriminator(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.look, self.judge = _looks(width, slope=0.0), nn.Linear(2 * width * 49, 1)
+
+    def features(self, x):
+        return self.look(x)
+
+    def forward(self, x):
+        return self.judge(self.look(x))
+
+
+@wrong("dcgan", hint="`Discriminator`: the second leaky ReLU comes before batch norm. Here each convolution is followed by its norm, then by the leaky ReLU.")
+class Discriminator(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        *first, norm, act, flatten = _looks(width)
+        self.look = nn.Sequential(*first, act, norm, flatten)
+        self.judge = nn.Linear(2 * width * 49, 1)
 
     def features(self, x):
         return self.look(x)
@@ -606,6 +632,18 @@ def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
     return cost(torch.sigmoid(real_logits), real_target) + cost(torch.sigmoid(fake_logits), fake_target)
 
 
+@wrong("smoothing", hint="`smoothed_loss`: a sigmoid and then `F.binary_cross_entropy`, which cuts off each logarithm at −100: a logit of 1,000 costs as much as one of 100. "
+                         "`F.binary_cross_entropy_with_logits` takes the logits themselves.")
+def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
+    cost = lambda logits, target: F.binary_cross_entropy(torch.sigmoid(logits), torch.full_like(logits, target))
+    return cost(real_logits, real_target) + cost(fake_logits, fake_target)
+
+
+@wrong("smoothing", hint="`smoothed_loss`: a sigmoid, and then a loss with a sigmoid of its own. `F.binary_cross_entropy_with_logits` takes the logits as they are.")
+def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
+    return _cost(torch.sigmoid(real_logits), real_target) + _cost(torch.sigmoid(fake_logits), fake_target)
+
+
 @wrong("smoothing", hint="`smoothed_loss`: this is the squared distance of D from its targets, least squares. Here it is the cross-entropy.")
 def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
     return ((torch.sigmoid(real_logits) - real_target) ** 2).mean() + ((torch.sigmoid(fake_logits) - fake_target) ** 2).mean()
@@ -833,6 +871,11 @@ def relativistic(real_logits, fake_logits):
     return F.softplus(-ahead).mean() + F.softplus(behind).mean(), F.softplus(ahead).mean() + F.softplus(-behind).mean()
 
 
+@wrong("objectives", hint="`relativistic` holds each logit against the *mean* of the others. In the pairing, the i-th real stands against the i-th fake.")
+def relativistic(real_logits, fake_logits):
+    return F.softplus(-(real_logits - fake_logits.mean())).mean(), F.softplus(-(fake_logits - real_logits.mean())).mean()
+
+
 @wrong("objectives", hint="The pairs in `relativistic` are made after the means: softplus of a mean isn't the mean of softplus. Pair first, then take the mean.")
 def relativistic(real_logits, fake_logits):
     ahead = real_logits.mean() - fake_logits.mean()
@@ -868,6 +911,14 @@ def clip_(net, c):
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("weight"):
+                parameter.clamp_(-c, c)
+
+
+@wrong("objectives", hint="`clip_` leaves vectors of parameters as they are: biases, and batch norm's weights. All parameters are clipped.")
+def clip_(net, c):
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.dim() > 1:
                 parameter.clamp_(-c, c)
 
 
@@ -941,6 +992,12 @@ def gradient_penalty(D, real, fake, share, target=1.0):
 def gradient_penalty(D, real, fake, share, target=1.0):
     slope = _slopes(D, _between(real, fake, share)).reshape(real.shape)
     return ((slope.norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="For images the norm runs over the last dimension alone, a slope for each row of pixels. Flatten each example's gradient first.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    slope = _slopes(D, _between(real, fake, share)).reshape(real.shape)
+    return ((slope.norm(dim=-1) - target) ** 2).mean()
 
 
 @wrong("penalties", hint="All pairs are mixed alike: `share` has a number for each, and you use the first (or their mean) for all.")
