@@ -96,7 +96,8 @@ class Worker:
             frame = traceback.tb_frame
             if frame.f_globals is self._namespace:
                 line = linecache.getline(frame.f_code.co_filename, traceback.tb_lineno).strip()
-                where = {"function": frame.f_code.co_name, "line": traceback.tb_lineno, "code": line[:200]}
+                name = frame.f_code.co_qualname.rpartition("<locals>.")[2]  # of a method, with its class
+                where = {"function": name, "line": traceback.tb_lineno, "code": line[:200]}
             traceback = traceback.tb_next
         return where
 

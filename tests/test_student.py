@@ -25,7 +25,9 @@ X = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
 
 @pytest.mark.parametrize("source, words", [
     ("", ["`f` isn't defined yet"]),
-    ("def f(x): raise NotImplementedError()", ["isn't written yet"]),
+    ("def f(x): raise NotImplementedError()", ["`f` isn't written yet"]),
+    ("class Net:\n  def __init__(self): raise NotImplementedError\ndef f(x): return Net()", ["`Net.__init__` isn't written yet"]),
+    ("def f(x):\n  def half(): return 1 / 0\n  return half()", ["line 2 of `half`"]),
     ("def f(): return 1", ["f()", "1 arguments", "Keep the name"]),
     ("def f(x): return x / 0 if False else 1 / 0", ["ZeroDivisionError", "line 1 of `f`"]),
     ("def f(x):\n  x += 1\n  return x", ["changes its argument number 1"]),

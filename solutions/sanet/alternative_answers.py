@@ -346,8 +346,7 @@ def train_mine(images, heads, budget, after_step=None):
     net.decoder[-1].bias.data.fill_(maps.mean())
     steps = budget // 8
     optimizer = torch.optim.AdamW(net.parameters())
-    peak = scale.pick(smoke=0.005, cpu=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps, pct_start=0.2)
     for _ in range(steps):
         chosen = torch.randint(len(images), (8,), device=images.device)
         optimizer.zero_grad()
