@@ -135,8 +135,8 @@ for slope in (0.0, 0.2):
     closed = [(layer <= 0).double().mean() for layer in (first, second)]
     dead = sum((layer <= 0).flatten(1).all(0).sum().item() for layer in (first, second))
     print(f"slope {slope}: at or below 0 are {closed[0]:.0%} of the first layer "
-          f"and {closed[1]:.0%} of the second, {dead} units for every fake; "
-          f"pixels without any gradient: {(gradient == 0).double().mean():.1%}; "
+          f"and {closed[1]:.0%} of the second, {dead} units for every fake;\n"
+          f"           pixels without any gradient: {(gradient == 0).double().mean():.1%}; "
           f"mean |gradient|: {gradient.abs().mean():.2g}")
 
 # %% [markdown]
@@ -851,7 +851,11 @@ print("The classifier reads the digit that was ordered in "
 #
 # *What that says of the fakes.* With $u = \frac{q}{p+q} = 1 - D^*$, the least loss of $D$ is $\frac12\int p\,u^2 + \frac12\int q\,(1-u)^2 = \frac12\int (p+q)\,u(1-u)$, and since $\int (p+q)\,u = \int q = 1$,
 #
-# $$ \min_D L_D = \frac12 - \frac12\int \frac{q^2}{p+q}\,dx, \qquad \int \frac{q^2}{p+q}\,dx \;\ge\; \frac12, \qquad\text{since}\quad 1 = \Big(\int q\Big)^2 = \Big(\int \frac{q}{\sqrt{p+q}}\sqrt{p+q}\Big)^2 \le \int\frac{q^2}{p+q} \cdot \underbrace{\int (p+q)}_{2} $$
+# $$ \min_D L_D = \frac12 - \frac12\int \frac{q^2}{p+q}\,dx, \qquad \int \frac{q^2}{p+q}\,dx \;\ge\; \frac12, $$
+#
+# since
+#
+# $$ 1 = \Big(\int q\Big)^2 = \Big(\int \frac{q}{\sqrt{p+q}}\sqrt{p+q}\Big)^2 \le \int\frac{q^2}{p+q} \cdot \underbrace{\int (p+q)}_{2} $$
 #
 # by Cauchy and Schwarz, with equality only where $q/(p+q)$ is the same everywhere, that is for $q = p$. So $D$'s loss is largest, $\frac14$, exactly when the fakes are right. A $G$ that *maximised* it would be sent, at each sample, down the slope of $u$ with the weight $1-u$: there $-\frac12 D^2 = -\frac12(1-u)^2$ has the gradient $(1-u)\nabla u$. Its own loss $\frac12(D-1)^2$ sends it the same way, down the slope of $u$: at a sample
 # the gradient of $\frac12 u^2$ is $u\,\nabla u$. Only the weight is another, $u$ in place of $1-u$, which is largest where the fakes are worst, and it rests where $D^*$ is flat. The slope grows with the distance from the target 1, and a sample far on the *right* side is drawn back, too. There are no flat ends.
@@ -1472,7 +1476,8 @@ packed, _, _ = gan_recipes.train(recipes["G ten times as fast, packing 4"], play
 for name, G in (("single", collapsed), ("packs of 4", packed)):
     found = gan_recipes.figures(G, gan_recipes.ring())
     of = lambda key: [round(each[key], 2) for each in found]
-    print(f"{name:>10}: modes {of('modes')}, quality {of('quality')}, reverse KL {of('reverse KL')}")
+    print(f"{name:>10}: modes {of('modes')}, quality {of('quality')},\n"
+          f"            reverse KL {of('reverse KL')}")
 
 # %% [markdown]
 # The modes are back, in all five runs. The quality isn't: 0.11, and the collapsed ones have 0.17. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
@@ -1531,9 +1536,9 @@ way = torch.linspace(0, 1, 12)[:, None, None]
 straight = (1 - way) * ends[0] + way * ends[1]
 circle = torch.cos(math.pi / 2 * way) * ends[0] + torch.sin(math.pi / 2 * way) * ends[1]
 many = torch.randn(2, 10_000, gan_images.NOISE)
-print(f"mean of ‖z‖²/d: {many[0].square().mean():.3f} at the ends, "
-      f"{((many[0] + many[1]) / 2).square().mean():.3f} in the middle of the straight line, "
-      f"{((many[0] + many[1]) / math.sqrt(2)).square().mean():.3f} in the middle of the circle")
+print(f"mean of ‖z‖²/d at the ends {many[0].square().mean():.3f}; in the middle "
+      f"of the straight line {((many[0] + many[1]) / 2).square().mean():.3f}, "
+      f"of the circle {((many[0] + many[1]) / math.sqrt(2)).square().mean():.3f}")
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.2))
 for panel, path, title in zip(panels, (straight, circle),
                               ("the straight line", "the great circle")):
@@ -1807,7 +1812,7 @@ def at_full_size(name, D, G, steps, limit=None, count=10_000, fallback=None, **h
         seen = fid.lite0_features(real)
         by_drawn, by_real = (frechet.frechet_distance(fid.lite0_features(some), seen)
                              for some in (drawn, learned_from[:len(real)]))
-        print(f"{train.name}, distance from {len(real):,} test images by EfficientNet-Lite0: "
+        print(f"{train.name}, distance from {len(real):,} test images by EfficientNet-Lite0:\n"
               f"{by_drawn:.0f} of as many drawn, {by_real:.0f} of as many training images")
         print(f"FID: {fid.fid(drawn, real):.1f}" if scale.pick(smoke=False, gpu=True) else
               "FID waits for a GPU: on a CPU, Inception takes too long for thousands of images.")
