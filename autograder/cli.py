@@ -258,11 +258,14 @@ have changed are made again. Bounds stand in course_lib/checks/<lesson>.py; chan
 examples:
   autograder calibrate gan_math ring
   autograder calibrate gan_math ring --seeds 50 --wrong-seeds 20 --scale smoke
-  autograder calibrate gan_math ring --seeds 0 --wrong-seeds 0     only write docs/calibration.md""", run_calibrate)
+  autograder calibrate gan_math ring --seeds 0 --wrong-seeds 0     only write docs/calibration.md
+  autograder calibrate gan_math ring --unchanged                   a message was changed: see that the figures weren't""", run_calibrate)
     parser.add_argument("lesson", metavar="LESSON")
     parser.add_argument("check", metavar="CHECK")
     parser.add_argument("--seeds", type=int, default=50, help="runs of the reference (default: 50)")
     parser.add_argument("--wrong-seeds", type=int, default=20, help="runs of each other answer (default: 20)")
+    parser.add_argument("--unchanged", action="store_true",
+                        help="make the first two runs of each answer whose code has changed again, and keep all of its runs if these come out equal")
     _add_scale(parser, "cpu")
 
 
@@ -276,9 +279,12 @@ def run_calibrate(arguments, course):
     if check is None or not check.trains:
         trains = ", ".join(name for name, each in course.checks_of(arguments.lesson).items() if each.trains)
         raise LessonError(f"{arguments.lesson} has no check {arguments.check!r} that trains; those are: {trains or 'none'}")
+    scale = Scale(arguments.scale)
     try:
-        calibrate.calibrate(check, Scale(arguments.scale), arguments.seeds, arguments.wrong_seeds,
-                            lambda work: tqdm(work, unit="run"))
+        if arguments.unchanged and (moved := calibrate.keep_unchanged(check, scale, lambda work: tqdm(work, unit="answer"))):
+            raise LessonError([f"{arguments.check}: the figures of {label!r} are others now; its runs have to be made again" for label in moved])
+        if not arguments.unchanged:
+            calibrate.calibrate(check, scale, arguments.seeds, arguments.wrong_seeds, lambda work: tqdm(work, unit="run"))
     finally:
         path = course.root / "docs" / "calibration.md"
         path.write_text(calibrate.page({lesson: course.checks_of(lesson).values() for lesson in course.lessons()},

@@ -17,7 +17,7 @@ each = pytest.mark.parametrize("check, scale", [(check, scale) for check in TRAI
 @each
 def test_the_record_is_of_the_code_as_it_is(check, scale):
     runs = calibrate.Runs(check, scale)
-    assert runs.stale == 0, f"{runs.path.name} is of other code: run `autograder calibrate {check.lesson} {check.name} --scale {scale.value}`"
+    assert runs.stale == [], f"{runs.path.name} is of other code: run `autograder calibrate {check.lesson} {check.name} --scale {scale.value}`"
     assert runs.missing(50, 20) == []
 
 
@@ -86,5 +86,24 @@ def test_an_interrupted_calibration_goes_on_and_stale_runs_are_made_again(tmp_pa
     calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=4)
     assert made == [0, 1, 2, 3]
     state["key"] = "b"
-    assert calibrate.Runs(TRAINING[0], Scale.SMOKE).stale == 4
+    assert len(calibrate.Runs(TRAINING[0], Scale.SMOKE).stale) == 4
     assert len(calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=4).runs) == 4 and made[4:] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_runs_of_other_code_are_kept_only_if_made_again_they_are_equal(moved, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrate.answers, "SOLUTIONS", tmp_path)
+    (tmp_path / TRAINING[0].lesson).mkdir()
+    monkeypatch.setattr(calibrate, "candidates", lambda check: {"reference": None, "another": "an answer"})
+    monkeypatch.setattr(calibrate, "key", lambda check, scale, answer=None: state["key"])
+    state = {"key": "old", "quality": {"reference": 0.9, "another": 0.8}}
+    monkeypatch.setattr(calibrate, "run_one", lambda check, label, seed, scale: {
+        "key": state["key"], "answer": label, "seed": seed, "figures": {"quality": state["quality"][label] + seed / 7}, "seconds": 1})
+    before = calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=5, wrong_seeds=3).runs
+    state["key"] = "new"
+    if moved:
+        state["quality"]["another"] += 1e-15
+    assert calibrate.keep_unchanged(TRAINING[0], Scale.SMOKE) == ["another"] * moved
+    kept, expected = calibrate.Runs(TRAINING[0], Scale.SMOKE), [run | {"key": "new"} for run in before]
+    assert kept.runs == [run for run in expected if run["answer"] == "reference" or not moved]
+    assert len(kept.stale) == 3 * moved and {run["key"] for run in kept.stale} <= {"old"}
