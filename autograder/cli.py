@@ -7,6 +7,7 @@ imports what it needs itself, so that `--help` comes at once.
 
 import argparse
 import json
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +23,14 @@ def main(argv=None, course=None):
     arguments = parser.parse_args(argv)
     from autograder.errors import LessonError
     try:
-        return arguments.run(arguments, course or this_course())
+        status = arguments.run(arguments, course or this_course())
+        sys.stdout.flush()
+        return status
     except LessonError as error:
         return _say_problems(error.problems, arguments)
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"autograder: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
         return 1

@@ -25,7 +25,12 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     from course_lib.lessons import LessonError
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (LessonError, LookupError, FileNotFoundError) as error:
         print(f"course: {error.args[0] if error.args else error}", file=sys.stderr)
         return 2

@@ -104,6 +104,13 @@ def test_list_for_people_names_what_comes_next(capsys):
     assert status == 0 and "gan_value" in out and "20 points" in out
 
 
+@pytest.mark.parametrize("module, argument", [("course_lib.cli", "list"), ("autograder.cli", "build --check")])
+def test_a_reader_that_goes_away_is_no_error(module, argument):
+    command = subprocess.Popen([sys.executable, "-m", module, *argument.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    command.stdout.close()
+    assert command.stderr.read() == b"" and command.wait() == 0
+
+
 @pytest.mark.parametrize("content, words", [("{", "half saved"), ("", "half saved"), ('{"cells": 3}', "half saved"), (None, "isn't there")])
 def test_a_broken_notebook_is_named(tmp_path, capsys, content, words):
     path = tmp_path / "mine.ipynb"
