@@ -8,6 +8,7 @@ The source is in jupytext's percent format. Its front matter describes the lesso
     #     title: The mathematics of GANs
     #     minutes: 110                    at the keyboard
     #     builds_on: []                   names of other lessons
+    #     place: 1                        among the lessons, where the course is listed; without one, after those that have one
     #     cover: <cell id>                whose picture stands for the lesson on the map of the pages; may be left out
     # ---
 
@@ -246,6 +247,8 @@ def _look_over_metadata(course, lesson, complain):
     builds_on = about.get("builds_on", [])
     if not isinstance(builds_on, list) or not set(builds_on) <= set(course.lessons()) - {lesson.name}:
         complain(1, f"builds_on is {builds_on!r}; it is a list of other lessons")
+    if not isinstance(about.get("place", 0), (int, float)):
+        complain(1, f"place is {about['place']!r}; it is a number")
 
 
 def _look_over(cell, complain):
@@ -402,6 +405,7 @@ def _full(lesson):
     """Everything that the source has, with cell ids and nbgrader's metadata (no checksums yet)."""
     about = {"lesson": lesson.name, "title": lesson.metadata["title"], "minutes": lesson.metadata["minutes"],
              "builds_on": list(lesson.metadata.get("builds_on", []))}
+    about |= {"place": lesson.metadata["place"]} if "place" in lesson.metadata else {}
     notebook = nbformat.v4.new_notebook(metadata={
         "kernelspec": KERNEL, "language_info": {"name": "python"}, "course": about})
     ids = _cell_ids(lesson.cells)

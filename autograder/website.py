@@ -20,9 +20,9 @@ import re
 import shutil
 import socket
 from base64 import b64decode
-from graphlib import TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 from myst_nb.core.render import NbElementRenderer
@@ -31,6 +31,7 @@ from autograder import build
 from autograder.errors import LessonError
 from autograder.release import PERSONAL_PATH
 from course_lib.card import points_text, printable
+from course_lib.lessons import in_order
 from course_lib.scale import current_scale
 
 GUIDES = {"README": "Set it up and use it"}  # what isn't called by its own heading
@@ -234,7 +235,7 @@ def _source(course, pages, solutions):
     guides = [path for path in [course.root / "README.md", *sorted((course.root / "docs").glob("*.md"))] if path.is_file()]
     files = {path.relative_to(course.root).as_posix(): path.read_bytes() for path in guides}
     about = {lesson: made.metadata.course for lesson, made in pages.items()}
-    order = [each for each in TopologicalSorter({each: about[each].builds_on for each in pages}).static_order() if each in pages]
+    order = [each.name for each in in_order(SimpleNamespace(**{"place": float("inf"), **each}, name=lesson) for lesson, each in about.items())]
     for lesson in order:
         files[f"lessons/{lesson}/{lesson}.ipynb"] = build.as_text(pages[lesson]).encode()
     files |= {f"pictures/{lesson}.png": picture for lesson in order if (picture := _cover(course, lesson, pages[lesson]))}

@@ -15,7 +15,8 @@ class LessonError(Exception):
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson's notebook. minutes: at the keyboard. by_hand: questions in words, [(name, points)]. worth: {check: points}."""
+    """A lesson's notebook. minutes: at the keyboard. by_hand: questions in words, [(name, points)]. worth: {check: points}.
+    place: among the lessons, from the first."""
 
     name: str
     title: str
@@ -24,6 +25,7 @@ class Lesson:
     by_hand: tuple
     worth: dict
     path: Path
+    place: float = float("inf")
 
     @property
     def checks(self):
@@ -101,7 +103,7 @@ def lesson(name):
     points = {kind: {cell.metadata.nbgrader.grade_id.removeprefix("check-"): cell.metadata.nbgrader.points
                      for cell in graded if cell.cell_type == kind} for kind in ("code", "markdown")}
     return Lesson(name, about.get("title", name), about.get("minutes", 0), tuple(about.get("builds_on", ())),
-                  tuple(points["markdown"].items()), points["code"], folder / f"{name}.ipynb")
+                  tuple(points["markdown"].items()), points["code"], folder / f"{name}.ipynb", about.get("place", float("inf")))
 
 
 def names():
@@ -110,7 +112,7 @@ def names():
 
 
 def lessons(report=None):
-    """All lessons, those first that others build on, then by name.
+    """All lessons, those first that others build on, then by their place and their name.
 
     report: called with the LessonError of one that can't be read, which is then left out; without it, it is raised.
     """
@@ -122,10 +124,15 @@ def lessons(report=None):
             if report is None:
                 raise
             report(error)
-    ordered = []
-    while found:
-        ready = next((each for each in found if not {other.name for other in found} & set(each.builds_on)), found[0])
-        found.remove(ready)
+    return in_order(found)
+
+
+def in_order(found):
+    """The lessons `found` (what has a `name`, a `place` and `builds_on`), those first that others build on, then by place and name."""
+    waiting, ordered = sorted(found, key=lambda each: (each.place, each.name)), []
+    while waiting:
+        ready = next((each for each in waiting if not {other.name for other in waiting} & set(each.builds_on)), waiting[0])
+        waiting.remove(ready)
         ordered.append(ready)
     return ordered
 

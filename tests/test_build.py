@@ -228,6 +228,7 @@ REFUSED = {
                                     "is part of what learners don't get, and stands in a cell that they do: demo-total-math-fsum"),
     "no title": (("#     title: Means and spreads\n", ""), ":1: the front matter gives no title"),
     "no minutes": (("minutes: 5", "minutes: soon"), ":1: the front matter gives no minutes"),
+    "a place that is no number": (("builds_on: []", "place: first"), "place is 'first'"),
     "unknown lesson to build on": (("builds_on: []", "builds_on: [calculus]"), "builds_on is ['calculus']"),
     "other front matter": (("# jupyter:\n#   course:", "# course:\n#   more:"), ":1: the front matter can't be read"),
     "text before the first cell": (("# %% [markdown]\n# # Means", "x = 1\n\n# %% [markdown]\n# # Means"), ":1: something stands before"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -35,6 +36,12 @@ def course(tmp_path, monkeypatch):
     monkeypatch.delenv("COURSE_SCALE", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_lessons_come_by_their_place_and_after_what_they_build_on():
+    waiting = [SimpleNamespace(name=name, place=place, builds_on=builds_on) for name, place, builds_on in (
+        ("z", 1, ()), ("sequel", 0, ("z",)), ("b", float("inf"), ()), ("a", float("inf"), ()), ("y", 2, ()), ("lost", 3, ("nowhere",)))]
+    assert [each.name for each in lessons.in_order(waiting)] == ["z", "sequel", "y", "lost", "a", "b"]
 
 
 def passed(course, lesson, *checks):

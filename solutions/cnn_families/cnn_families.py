@@ -4,6 +4,7 @@
 #     title: VGG, GoogLeNet and ResNet, rebuilt
 #     minutes: 150
 #     builds_on: []
+#     place: 3
 #     cover: train-torch-manual-seed-2
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)

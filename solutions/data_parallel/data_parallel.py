@@ -4,6 +4,7 @@
 #     title: Data parallelism, and whether to switch
 #     minutes: 270
 #     builds_on: []
+#     place: 6
 #     cover: demo-from-course-lib-import-timeline
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)

@@ -4,6 +4,7 @@
 #     title: Fine-tuning, measured
 #     minutes: 200
 #     builds_on: []
+#     place: 5
 #     cover: code-from-course-lib-import-measured
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)

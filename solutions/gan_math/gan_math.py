@@ -4,6 +4,7 @@
 #     title: The mathematics of GANs
 #     minutes: 110
 #     builds_on: []
+#     place: 1
 #     cover: train-from-course-lib-data-import-load-images
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)

@@ -4,6 +4,7 @@
 #     title: Making GANs train
 #     minutes: 270
 #     builds_on: [gan_math]
+#     place: 2
 #     cover: train-ends-torch-randn-2-6-gan-images-noise
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)

@@ -4,6 +4,7 @@
 #     title: SANet, counting a crowd
 #     minutes: 170
 #     builds_on: []
+#     place: 4
 #     cover: train-my-net-eval
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
