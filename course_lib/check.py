@@ -99,7 +99,9 @@ def judge(check, student, reference, draw, mistakes=lambda call, answered: ()):
             except Exception as error:  # the verdict stands without a better hint
                 known, detail = None, f"{detail}\n(No known mistake could be looked for: {type(error).__name__}: {error})".strip()
             if known:
-                detail, hint = detail or (hint if hint != known else ""), known
+                raised = isinstance(student.log[-1], dict) and str(student.log[-1].get("failed")).startswith("raised")
+                own = hint if hint != known and (raised or not detail) else ""  # an error's own message tells what the hint doesn't
+                detail, hint = "\n".join(filter(None, (own, detail))), known
         except NotGraded as reason:
             outcome, hint = NOT_GRADED, str(reason)
         except Exception as error:  # a fault of the check, or of the judge's machine: never the learner's to pay for

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from autograder.answers import reference_namespace
 from autograder.gate import Trial, judge_in_grading
 from course_lib import classify, ladder
+from course_lib.check import judge_locally
 from course_lib.data import ImageSet, load_images
 from course_lib.scale import Scale
 
@@ -191,6 +192,18 @@ def test_cutout_blanks_a_square(lesson):
     out = lesson["cutout"](images, torch.tensor([4, 0, 8]), torch.tensor([4, 8, 0]), 4)
     assert [(image[0] == 0).sum().item() for image in out] == [16, 2 * 3, 3 * 2]
     assert images.all() and not out[0, :, 2:6, 2:6].any()
+
+
+def test_the_hint_for_an_error_leaves_the_errors_own_message():
+    names = reference_namespace("cnn_families")
+
+    class NoShortcut(names["BasicBlock"]):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.shortcut = nn.Identity()
+
+    verdict = judge_locally("cnn_families", "residual", names | {"BasicBlock": NoShortcut})
+    assert "where the channels change" in verdict.hint and "must match the size" in verdict.detail
 
 
 # --- what the course gives ---

@@ -22,6 +22,13 @@ def in_eval_mode(names, numbers, images):
         return net(images)
 
 
+def between_two_runs(names, numbers, images):
+    """How far apart the logits of two runs of one VGG-11 are, in train mode without dropout."""
+    net = filled(names.vgg(11, 4, 3, 2, 6, 0.0), numbers, images).train()
+    with torch.no_grad():
+        return net(images) - net(images)
+
+
 def with_all_dropped(names, numbers, images):
     """The logits of a VGG-11 in train mode whose dropout lets nothing through."""
     with torch.no_grad():
@@ -36,8 +43,12 @@ def vgg(student, reference, draw):
         agree_module(student, reference, f"`vgg_block` with {convs} convolution{'s' * (convs > 1)}", of_module, "vgg_block",
                      [convs, 3, 4], numbers, draw.normal(2, 3, 6, 6))
     images = draw.normal(2, 3, 64, 64)
+    expect.agree_run(student, reference, between_two_runs, numbers, images, using=[filled], what="the difference of two runs of VGG-11",
+                     hint="With `dropout` = 0 two runs of VGG-11 on the same images differ in train mode: something is dropped all the same. "
+                          "Hand the argument `dropout` on to `nn.Dropout`.")
     for depth in (11, 13, 16, 19):
         agree_module(student, reference, f"VGG-{depth}", of_module, "vgg", [depth, 4, 3, 2, 6, 0.0], numbers, images)
+    agree_module(student, reference, "VGG-11 of images with 2 channels", of_module, "vgg", [11, 4, 2, 2, 6, 0.0], numbers, images[:, :2])
     expect.agree_run(student, reference, in_eval_mode, numbers, images, using=[filled], rtol=1e-8, atol=1e-9, what="VGG-11 in eval mode",
                      hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode, and hand it "
                           "the argument `dropout`.")
@@ -49,17 +60,28 @@ def vgg(student, reference, draw):
 
 # --- what a net costs ---
 
+def asked_twice(names, layers):
+    """The field of the same list of layers, two times one after the other."""
+    layers = [tuple(layer) for layer in layers]
+    return [names.receptive_field(layers), names.receptive_field(layers)]
+
+
 @check(points=3)
 def cost(student, reference, draw):
     """Parameters, multiply-adds and receptive field by formula."""
     whole = lambda low, high: draw.integers(low, high, 1).item()
     for stride, padding, bias in ((1, 2, True), (2, 3, False), (3, 0, True), (2, 0, False)):
         expect.agree(student, reference, "conv_cost", whole(8, 11), whole(11, 20), whole(6, 8), whole(21, 40), stride, padding, bias)
-    for stride in ((), (2,)):
-        expect.agree(student, reference, "conv_cost", 3, 8, 5, 12, *stride)
-    expect.agree(student, reference, "receptive_field", [(3, 1), (3, 1)])
+    for size, *stride in ((12,), (12, 2), (13, 2)):  # with a stride of 2, what is left is once odd and once even
+        both = expect.agree(student, reference, "conv_cost", 3, 8, 5, size, *stride)
+        expect.true(not any(isinstance(number, float) for number in both), "`conv_cost`: the numbers are right, but floats, and two ints are asked "
+                    "for. `//` rounds down and gives an int; `np.floor` and `/` give floats.")
     expect.agree(student, reference, "receptive_field", [(7, 2), (3, 2), (3, 1), (3, 1), (1, 1), (3, 2), (3, 1)])
+    expect.agree(student, reference, "receptive_field", [(3, 1), (3, 1)])
     expect.agree(student, reference, "receptive_field", [(whole(1, 8), whole(1, 4)) for _ in range(5)])
+    expect.agree_run(student, reference, asked_twice, [(3, 2), (5, 1)], what="what two calls of `receptive_field` with the same list give",
+                     hint="`receptive_field`: a second call with the same list gives something else: the first has changed the list (`pop` does). "
+                          "Loop over it and leave it whole.")
 
 
 # --- GoogLeNet ---
@@ -78,7 +100,8 @@ def inception(student, reference, draw):
 def residual(student, reference, draw):
     """The residual block of ResNet-18 and -34, with and without a change of shape (He et al. 2016)."""
     numbers = draw.normal(2_000)
-    for channels, args in ((4, [4, 4]), (3, [3, 4, 2]), (3, [3, 4, 1]), (4, [4, 4, 2])):
+    # Channels and stride change one by one before they do together: so an error tells which half of the shortcut's condition is missing.
+    for channels, args in ((4, [4, 4]), (3, [3, 4, 1]), (4, [4, 4, 2]), (3, [3, 4, 2])):
         shape = f"{args[0]} to {args[1]} channels, stride {(args + [1])[2]}"
         agree_module(student, reference, f"`BasicBlock`, {shape}", of_module, "BasicBlock", args, numbers, draw.normal(2, channels, 6, 6))
 
@@ -95,7 +118,7 @@ def variants(student, reference, draw):
     numbers = draw.normal(2_000)
     # Four channels and more: of two, both may be silenced by their ReLUs under some weights, and with them a mistake before.
     for name, args in (("Bottleneck", [3, 4, 1]), ("Bottleneck", [16, 4]), ("Bottleneck", [16, 4, 2]),
-                       ("PreActivation", [4, 4]), ("PreActivation", [3, 4, 2]), ("PreActivation", [4, 4, 2])):
+                       ("PreActivation", [4, 4]), ("PreActivation", [3, 4, 1]), ("PreActivation", [4, 4, 2]), ("PreActivation", [3, 4, 2])):
         agree_module(student, reference, f"`{name}`, {args[0]} channels in, stride {(args + [1])[2]}", of_module, name, args, numbers,
                      draw.normal(2, args[0], 6, 6))
 
@@ -113,6 +136,13 @@ def asleep(names, name, args):
     return sorted(zeros(True) - zeros(False))
 
 
+def asleep_without(names, name, args):
+    """How many batch norms of a ResNet begin at 0 without `zero_init`, the last argument."""
+    args = [getattr(names, value) if isinstance(value, str) else value for value in args]
+    norms = [module for module in getattr(names, name)(*args, False).modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    return sum(not module.weight.any() for module in norms if not torch.nn.parameter.is_lazy(module.weight))
+
+
 @check(points=2, needs=["residual", "variants"])
 def resnet(student, reference, draw):
     """ResNet-18, -34 and -50 from one table, both stems, and zero-initialised last batch norms."""
@@ -124,11 +154,16 @@ def resnet(student, reference, draw):
                  [(1, 1), 3, 2, 4], numbers, large)
     for depth in (18, 34, 50):
         agree_module(student, reference, f"ResNet-{depth}", of_module, "resnet", [depth, 3, 2, 2], numbers, large)
-    agree_module(student, reference, "`resnet(18, 3, 2, 4, True)`", of_module, "resnet", [18, 3, 2, 4, True], numbers, small)
+    for depth, width in ((18, 4), (34, 2), (50, 2)):
+        agree_module(student, reference, f"`resnet({depth}, 3, 2, {width}, True)`", of_module, "resnet", [depth, 3, 2, width, True], numbers, small)
     for name, args in (("ResNet", ["BasicBlock", (1, 2), 3, 2, 4, True]), ("ResNet", ["Bottleneck", (1, 2), 3, 2, 4, True]),
-                       ("ResNet", ["PreActivation", (1, 2), 3, 2, 4, True]), ("resnet", [18, 3, 2, 4, True])):
+                       ("ResNet", ["PreActivation", (1, 2), 3, 2, 4, True]), ("resnet", [18, 3, 2, 4, True]), ("resnet", [34, 3, 2, 2, True]),
+                       ("resnet", [50, 3, 2, 2, True])):
+        called = f"`{name}({', '.join(map(str, args))}, {{}})`"
+        expect.agree_run(student, reference, asleep_without, name, args, what=f"the number of batch norms that begin at 0 in {called.format(False)}",
+                         hint="Without `zero_init` no batch norm's weight begins at 0; in yours some do. Set them only `if zero_init:`.")
         expect.agree_run(student, reference, asleep, name, args,
-                         what=f"what `zero_init` sets to 0 in `{name}({', '.join(map(str, args))}, True)`, by the parameters' numbers,")
+                         what=f"what `zero_init` sets to 0 in {called.format(True)}, by the parameters' numbers in their order")
 
 
 # --- the recipe ---
@@ -185,12 +220,13 @@ def predicted(names, numbers, images):
 @check(points=2)
 def recipe(student, reference, draw):
     """Label smoothing, a schedule, weight decay where it belongs, an average of the weights, test-time flips."""
-    logits, labels = draw.normal(6, 5, std=3), draw.integers(0, 5, 6)
+    logits, labels = draw.normal(6, 5, std=3), torch.cat([torch.tensor([4]), draw.integers(0, 5, 5)])
     for smoothing in (0.0, draw.number(0.1, 0.3)):
         expect.agree(student, reference, "smoothed_cross_entropy", logits, labels, smoothing)
         expect.agree_grad(student, reference, "smoothed_cross_entropy", logits, labels, smoothing)
     expect.agree(student, reference, "smoothed_cross_entropy", logits, labels)
     expect.agree(student, reference, "smoothed_cross_entropy", 100 * logits, labels)
+    expect.agree(student, reference, "smoothed_cross_entropy", logits, 0 * labels)  # a batch says nothing of how many classes there are
     peak = draw.number(0.1, 0.9)
     for step in (0, 3, 4, 5, 12, 19):
         expect.agree(student, reference, "learning_rate", step, 20, peak, 4, atol=1e-7)

@@ -262,3 +262,10 @@ class ResNet(ResNet):
         super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
         self.stem[0] = nn.LazyConv2d(width, 3 if small_images else 7, 1 if small_images else 2, 1 if small_images else 3, bias=False)
         self.head[2] = nn.LazyLinear(classes)
+
+
+@right("recipe")
+def learning_rate(step, steps, peak, warmup):
+    # Two factors, each of which is 1 while the other moves.
+    up = min(1, (step + 1) / max(1, warmup))
+    return peak * up * (1 + math.cos(math.pi * max(0, step - warmup) / (steps - warmup))) / 2

@@ -181,6 +181,81 @@ def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     return _vgg(convs, (1, 2, 4, 8, 8), lambda inputs: _head(hidden, classes, 0.0)(inputs), in_channels, width)
 
 
+@wrong("vgg", hint="With `dropout` = 0 two runs of VGG-11 on the same images differ in train mode: something is dropped all the same. "
+                   "Hand the argument `dropout` on to `nn.Dropout`.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), _head(hidden, classes, 0.5), in_channels, width)
+
+
+@wrong("vgg", hint="`in_channels` isn't used: the first block takes 3 channels whatever it says.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), _head(hidden, classes, dropout), 3, width)
+
+
+@wrong("vgg", hint="The ReLU after the second linear layer is missing. One follows each linear layer but the last.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
+        nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.Dropout(dropout), nn.Linear(hidden, classes)],
+        in_channels, width)
+
+
+@wrong("vgg", hint="The ReLU after the first linear layer is missing. One follows each linear layer but the last.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
+        nn.Linear(inputs, hidden), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)],
+        in_channels, width)
+
+
+@wrong("vgg", hint="The convolutions have no biases. Nothing stands behind them here that would take a bias away (as batch norm would): leave "
+                   "`bias=False` out.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+@wrong("vgg", hint="There are batch norms in the block. They came a year after VGG: the paper's nets have none.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+@wrong("vgg", hint="Each convolution of the block takes `in_channels`. From the second on they take what the one before gives, `out_channels`.")
+def vgg_block(convs, in_channels, out_channels):
+    layers = []
+    for _ in range(convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+def _vgg_joined_by(between, depth, classes, in_channels, width, hidden, dropout):
+    channels = [in_channels, *(width * each for each in (1, 2, 4, 8, 8))]
+    return nn.Sequential(*[vgg_block(*block) for block in zip(_CONVS[depth], channels, channels[1:])], *between,
+                         *_head(hidden, classes, dropout)(channels[-1] * 49))
+
+
+@wrong("vgg", hint="Between blocks and linear layers stands an *average* pooling to 7×7. This one takes the maximum.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg_joined_by([nn.AdaptiveMaxPool2d(7), nn.Flatten()], depth, classes, in_channels, width, hidden, dropout)
+
+
+@wrong("vgg", hint="The sizes in VGG-11 don't fit each other. Between blocks and linear layers stand the average pooling to 7×7 and "
+                   "`nn.Flatten()`, and the first linear layer takes 8·width·7·7 numbers. From block to block it is the channels that have to "
+                   "fit.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg_joined_by([nn.Flatten()], depth, classes, in_channels, width, hidden, dropout)
+
+
+@wrong("vgg", hint="The sizes in VGG-11 don't fit each other. Between blocks and linear layers stand the average pooling to 7×7 and `nn.Flatten()`")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg_joined_by([nn.AdaptiveAvgPool2d(7)], depth, classes, in_channels, width, hidden, dropout)
+
+
 # --- cost ---
 
 def _side(size, kernel, stride, padding):
@@ -337,6 +412,65 @@ def receptive_field(layers):
     return field
 
 
+@wrong("cost", hint="`conv_cost`: there is a bias for each *output* channel; here they are counted by input channels.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights = in_channels * out_channels * kernel**2
+    return weights + bias * in_channels, weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: the numbers are right, but floats, and two ints are asked for. "
+                    "`//` rounds down and gives an int; `np.floor` and `/` give floats.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    weights, side = in_channels * out_channels * kernel**2, float(_side(size, kernel, stride, padding))
+    return weights + bias * out_channels, weights * side**2
+
+
+@wrong("cost", hint="`receptive_field`: what a layer adds is multiplied by its own stride alone. Multiply by the product of the strides *before* it.")
+def receptive_field(layers):
+    field = 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * stride
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: each layer adds kernel·jump; it is (kernel − 1)·jump. Of k neighbours the first is seen already.")
+def receptive_field(layers):
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += kernel * jump
+        jump *= stride
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: the jump grows by stride − 1. It is multiplied: two strides of 2 move outputs 4 pixels apart, not 3.")
+def receptive_field(layers):
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump += stride - 1
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: the stride is added to the jump. It multiplies it: a stride of 1 leaves the jump as it is.")
+def receptive_field(layers):
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump += stride
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: a second call with the same list gives something else: the first has changed the list "
+                    "(`pop` does). Loop over it and leave it whole.")
+def receptive_field(layers):
+    field, jump = 1, 1
+    while layers:
+        kernel, stride = layers.pop(0)
+        field += (kernel - 1) * jump
+        jump *= stride
+    return field
+
+
 # --- inception ---
 
 def _conv(inputs, outputs, kernel, **options):
@@ -429,6 +563,62 @@ class Inception(Inception):
         super().__init__(in_channels, one, three, five, pool)
         for branch in self.branches:
             branch[-1] = nn.Identity()
+
+
+@wrong("inception", hint="The 3×3 branch's reduction has no ReLU. One follows each convolution, the 1×1 ones too.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[1][1] = nn.Identity()
+
+
+@wrong("inception", hint="The 5×5 branch's reduction has no ReLU. One follows each convolution, the 1×1 ones too.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[2][1] = nn.Identity()
+
+
+@wrong("inception", hint="The 5×5 branch is joined before the 3×3 one. The order is 1×1, 3×3, 5×5, pooling.")
+class Inception(Inception):
+    def forward(self, x):
+        one, three, five, pool = (branch(x) for branch in self.branches)
+        return torch.cat([one, five, three, pool], dim=1)
+
+
+@wrong("inception", hint="The pooling's branch is joined first. It is the last: 1×1, 3×3, 5×5, pooling.")
+class Inception(Inception):
+    def forward(self, x):
+        *others, pool = (branch(x) for branch in self.branches)
+        return torch.cat([pool, *others], dim=1)
+
+
+@wrong("inception", hint="The fourth branch has no pooling: a 3×3 max-pooling comes before its 1×1 convolution.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[3][0] = nn.Identity()
+
+
+@wrong("inception", hint="The branches' outputs can't be joined. Each must keep height and width: padding 0, 1 and 2 for kernels of 1, 3 and 5, "
+                         "and for the pooling `stride=1` (left out, it is 3) and `padding=1`. Channels are dimension 1.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[3][0] = nn.MaxPool2d(3, padding=1)
+
+
+@wrong("inception", hint="The branches' outputs can't be joined. Each must keep height and width")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[2][2] = nn.Conv2d(*five, 5)
+
+
+@wrong("inception", hint="The branches' outputs can't be joined. Each must keep height and width")
+class Inception(Inception):
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], dim=0)
 
 
 # --- residual ---
@@ -552,6 +742,72 @@ class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main[1], self.main[2] = self.main[2], self.main[1]
+
+
+@wrong("residual", hint="One batch norm is used in both places, and the other never. Each convolution is followed by its own.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        first, norm, relu, second, _ = self.main
+        return F.relu(norm(second(relu(norm(first(x))))) + self.shortcut(x))
+
+
+def _main_path(in_channels, channels, strides, padding=1, between=None):
+    between = between or channels
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 3, strides[0], padding=padding, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+                         nn.Conv2d(between, channels, 3, strides[1], padding=padding, bias=False), nn.BatchNorm2d(channels))
+
+
+@wrong("residual", hint="With equal channels and stride 1 the block can't be computed. Both 3×3 convolutions need `padding=1`, or what they give "
+                        "is smaller than the input that is to be added.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main = _main_path(in_channels, channels, (stride, 1), padding=0)
+
+
+@wrong("residual", hint="The block can't be computed where the channels change and the stride is 1. The shortcut needs its 1×1 convolution, from "
+                        "`in_channels` to `channels`, when the stride isn't 1 *or* the channels differ; the second 3×3 goes from `channels` to "
+                        "`channels`.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, channels, stride) if stride != 1 and in_channels != channels else nn.Identity()
+
+
+@wrong("residual", hint="The block can't be computed where the channels change and the stride is 1.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, channels, stride) if stride != 1 else nn.Identity()
+
+
+@wrong("residual", hint="The block can't be computed where the channels change and the stride is 1.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main = _main_path(in_channels, channels, (stride, 1), between=in_channels)
+
+
+@wrong("residual", hint="The block can't be computed where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution there as "
+                        "well, when the stride isn't 1 *or* the channels differ. It takes the stride too, and of the 3×3 only the first does.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, channels, stride) if in_channels != channels else nn.Identity()
+
+
+@wrong("residual", hint="The block can't be computed where the stride is 2 and the channels stay.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main = _main_path(in_channels, channels, (stride, stride))
+
+
+@wrong("residual", hint="The block can't be computed where the stride is 2 and the channels stay.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, channels, 1) if len(self.shortcut) else nn.Identity()
 
 
 # --- variants ---
@@ -688,6 +944,116 @@ class PreActivation(PreActivation):
 @wrong("variants", hint="`Bottleneck.expansion` is 4: four times `channels` come out, and the next block has to know.")
 class Bottleneck(Bottleneck):
     expansion = 1
+
+
+@wrong("variants", hint="`Bottleneck`: the ReLU after the first batch norm is missing.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[2] = nn.Identity()
+
+
+@wrong("variants", hint="`Bottleneck`: a ReLU follows the third batch norm, and another the addition. Only the second of them is right: add first.")
+class Bottleneck(Bottleneck):
+    def forward(self, x):
+        return F.relu(F.relu(self.main(x)) + self.shortcut(x))
+
+
+@wrong("variants", hint="`Bottleneck` can't be computed where the channels change and the stride is 1. The 3×3 needs `padding=1`. The shortcut "
+                        "needs its 1×1 convolution, to 4·channels, when the stride isn't 1 *or* `in_channels` isn't 4·channels.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = nn.Sequential()
+        if stride != 1 and in_channels != 4 * channels:
+            self.shortcut = _norm_shortcut(in_channels, 4 * channels, stride)
+
+
+@wrong("variants", hint="`Bottleneck` can't be computed where the channels change and the stride is 1. The 3×3 needs `padding=1`.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[3] = nn.Conv2d(channels, channels, 3, stride, bias=False)
+
+
+@wrong("variants", hint="`Bottleneck` can't be computed where the channels change and the stride is 1.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if len(self.shortcut):
+            self.shortcut = _norm_shortcut(in_channels, channels, stride)
+
+
+@wrong("variants", hint="`Bottleneck` can't be computed where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution there "
+                        "as well, and it takes the stride, as the 3×3 does and no other.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.shortcut = _norm_shortcut(in_channels, 4 * channels, stride) if in_channels != 4 * channels else nn.Identity()
+
+
+@wrong("variants", hint="`PreActivation`: ReLU comes before the first batch norm. The order is batch norm, ReLU, convolution.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.first = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(in_channels))
+
+
+@wrong("variants", hint="`PreActivation`: the main path ends in a ReLU before the sum, so that the block can only ever add. Nothing follows the "
+                        "second convolution.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        active = self.first(x)
+        return F.relu(self.main(active)) + (x if self.shortcut is None else self.shortcut(active))
+
+
+@wrong("variants", hint="`PreActivation`: the first batch norm is computed twice, once for each path. In train mode each call moves its running "
+                        "statistics, and so eval mode differs. Compute it once and keep the result.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        return self.main(self.first(x)) + (x if self.shortcut is None else self.shortcut(self.first(x)))
+
+
+@wrong("variants", hint="`PreActivation` can't be computed where nothing changes its shape. Both 3×3 convolutions need `padding=1`.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[0] = nn.Conv2d(in_channels, channels, 3, stride, bias=False)
+        self.main[3] = nn.Conv2d(channels, channels, 3, bias=False)
+
+
+@wrong("variants", hint="`PreActivation` can't be computed where the channels change and the stride is 1. The first batch norm stands before any "
+                        "convolution, so it has `in_channels`; and the shortcut needs its 1×1 convolution when the stride isn't 1 *or* the "
+                        "channels differ.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.first[0] = nn.BatchNorm2d(channels)
+
+
+@wrong("variants", hint="`PreActivation` can't be computed where the channels change and the stride is 1.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride == 1 or in_channels == channels:
+            self.shortcut = None
+
+
+@wrong("variants", hint="`PreActivation` can't be computed where the channels change and the stride is 1.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride == 1:
+            self.shortcut = None
+
+
+@wrong("variants", hint="`PreActivation` can't be computed where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution "
+                        "there as well, and it takes the stride, as the first 3×3 does and not the second.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if in_channels == channels:
+            self.shortcut = None
 
 
 # --- resnet ---
@@ -889,6 +1255,154 @@ class ResNet(ResNet):
                 nn.init.zeros_(each.main[1].weight)
 
 
+@wrong("resnet", hint="The head adds the positions up. It is their mean: `nn.AdaptiveAvgPool2d(1)`, or `.mean((2, 3))`.")
+class ResNet(ResNet):
+    def forward(self, x):
+        return self.head[2](self.stages(self.stem(x)).sum((2, 3)))
+
+
+@wrong("resnet", hint="The stem's max-pooling is 2×2. It is 3×3 with stride 2 and padding 1, so that its windows overlap.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[3] = nn.MaxPool2d(2)
+
+
+@wrong("resnet", hint="The stem's max-pooling rounds up (`ceil_mode`). Here it has padding 1 on all sides.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[3] = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+
+
+@wrong("resnet", hint="The stem's 7×7 convolution has padding 2. It needs 3, half of the kernel: with 2 a 224×224 image comes out as 111×111.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[0] = nn.Conv2d(in_channels, width, 7, 2, padding=2, bias=False)
+
+
+@wrong("resnet", hint="The stem's 7×7 convolution has padding 1. It needs 3, half of the kernel.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[0] = nn.Conv2d(in_channels, width, 7, 2, padding=1, bias=False)
+
+
+@wrong("resnet", hint="The stem's 7×7 convolution has no padding. It needs `padding=3`, half of the kernel.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[0] = nn.Conv2d(in_channels, width, 7, 2, bias=False)
+
+
+@wrong("resnet", hint="The stem for small images has no padding, and loses a pixel on each side: `padding=1`.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if small_images:
+            self.stem[0] = nn.Conv2d(in_channels, width, 3, bias=False)
+
+
+@wrong("resnet", hint="With bottlenecks the channels don't fit. A block gives `block.expansion` times its `channels`: that is what the next block "
+                      "gets, and at the end the linear layer.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        stages, now = [], width
+        for stage, count in enumerate(counts):
+            for number in range(count):
+                stages.append(block(now, width * 2**stage, 2 if stage and not number else 1))
+                now = width * 2**stage
+        self.stages, self.head[2] = nn.Sequential(*stages), nn.Linear(now, classes)
+
+
+@wrong("resnet", hint="With bottlenecks the channels don't fit.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        self.head[2] = nn.Linear(width * 2**(len(counts) - 1), classes)
+
+
+@wrong("resnet", hint="Without `zero_init` no batch norm's weight begins at 0; in yours some do. Set them only `if zero_init:`.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, True)
+
+
+@wrong("resnet", hint="`zero_init` sets a block's last batch norm to 0, counted with the shortcut's: where there is a 1×1 shortcut it hits the "
+                      "one behind that. Take the last of the main path.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, False)
+        for each in self.stages:
+            if zero_init:
+                nn.init.zeros_([module for module in each.modules() if isinstance(module, nn.BatchNorm2d)][-1].weight)
+
+
+@wrong("resnet", hint="`zero_init` sets every batch norm of a block to 0, and the shortcut's with them. Only the last of the main path, before "
+                      "the addition, begins at 0.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, False)
+        for module in self.stages.modules():
+            if zero_init and isinstance(module, nn.BatchNorm2d):
+                nn.init.zeros_(module.weight)
+
+
+@wrong("resnet", hint="`zero_init` sets all batch norms of the main path to 0. Only the last, before the addition, begins at 0.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, False)
+        for each in self.stages:
+            for module in each.main:
+                if zero_init and isinstance(module, nn.BatchNorm2d):
+                    nn.init.zeros_(module.weight)
+
+
+@wrong("resnet", hint="`zero_init` sets the last convolution's weight to 0. It is the batch norm's after it: a batch norm of nothing but zeros "
+                      "has no gradient to learn from.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, False)
+        if zero_init and block is not PreActivation:
+            for each in self.stages:
+                nn.init.zeros_(each.main[-2].weight)
+
+
+@wrong("resnet", hint="`resnet(34, …)` doesn't hand `small_images` on to `ResNet`, as `resnet(18, …)` does. All depths take all arguments.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    if depth == 18:
+        return ResNet(BasicBlock, (2, 2, 2, 2), classes, in_channels, width, small_images, zero_init)
+    return ResNet({34: BasicBlock, 50: Bottleneck}[depth], (3, 4, 6, 3), classes, in_channels, width)
+
+
+@wrong("resnet", hint="`resnet(50, …)` doesn't hand `small_images` on to `ResNet`, as the other depths do. All take all arguments.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    if depth == 50:
+        return ResNet(Bottleneck, (3, 4, 6, 3), classes, in_channels, width)
+    return ResNet(BasicBlock, {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}[depth], classes, in_channels, width, small_images, zero_init)
+
+
+@wrong("resnet", hint="`resnet(34, …)` doesn't hand `zero_init` on to `ResNet`, as `resnet(18, …)` does. All depths take all arguments.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    if depth == 18:
+        return ResNet(BasicBlock, (2, 2, 2, 2), classes, in_channels, width, small_images, zero_init)
+    return ResNet({34: BasicBlock, 50: Bottleneck}[depth], (3, 4, 6, 3), classes, in_channels, width, small_images)
+
+
+@wrong("resnet", hint="`resnet(50, …)` doesn't hand `zero_init` on to `ResNet`, as the other depths do. All take all arguments.")
+def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+    if depth == 50:
+        return ResNet(Bottleneck, (3, 4, 6, 3), classes, in_channels, width, small_images)
+    return ResNet(BasicBlock, {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}[depth], classes, in_channels, width, small_images, zero_init)
+
+
 # --- augmentation ---
 
 def _windows(images, top, left, flip, padding, mode="constant"):
@@ -1007,6 +1521,50 @@ def cutout(images, y, x, size):
     for image, row, column in zip(images, y.tolist(), x.tolist()):
         image[:, max(0, row - half):min(height - 1, row + half), max(0, column - half):min(width - 1, column + half)] = 0
     return images
+
+
+@wrong("augmentation", hint="`crop_and_flip`: the border mirrors the image. It should be zeros: `F.pad` without a mode.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, top, left, flip, padding, "reflect")
+
+
+@wrong("augmentation", hint="`crop_and_flip`: the images are turned by 180°, mirrored on both axes. Mirror left to right only, along the last "
+                            "dimension.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    windows = _windows(images, top, left, torch.zeros_like(flip), padding)
+    return torch.where(flip[:, None, None, None], windows.flip(2, 3), windows)
+
+
+@wrong("augmentation", hint="`cutout`: a cross of whole rows and columns is blanked. A pixel of the square is in its rows *and* in its columns: "
+                            "`&`, not `|`.")
+def cutout(images, y, x, size):
+    rows, columns = torch.arange(images.shape[2]), torch.arange(images.shape[3])
+    in_rows = (rows >= y[:, None] - size // 2) & (rows < y[:, None] + size // 2)
+    in_columns = (columns >= x[:, None] - size // 2) & (columns < x[:, None] + size // 2)
+    return images.masked_fill(in_rows[:, None, :, None] | in_columns[:, None, None, :], 0)
+
+
+@wrong("augmentation", hint="`cutout`: only the first channel is blanked. The square is cut out of all of them.")
+def cutout(images, y, x, size):
+    hole = _hole(images, y, x, size // 2, size // 2)
+    return torch.cat([images[:, :1].masked_fill(hole, 0), images[:, 1:]], dim=1)
+
+
+@wrong("augmentation", hint="`cutout`: the square lies one row and one column too far down and right. It begins at y − size/2, that row included.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, y, x, size // 2 - 1, size // 2 + 1), 0)
+
+
+@wrong("augmentation", hint="`cutout`: the square lies one row and one column too far up and left. It begins at y − size/2 and ends at y + size/2 "
+                            "− 1.")
+def cutout(images, y, x, size):
+    return images.masked_fill(_hole(images, y, x, size // 2 + 1, size // 2 - 1), 0)
+
+
+@wrong("augmentation", hint="`cutout`: near the edge the square is pushed inside. It stays where it is; what lies outside the image is lost.")
+def cutout(images, y, x, size):
+    half, (height, width) = size // 2, images.shape[2:]
+    return images.masked_fill(_hole(images, y.clamp(half, height - half), x.clamp(half, width - half), half, half), 0)
 
 
 # --- recipe ---
@@ -1275,6 +1833,106 @@ def predict(net, images):
     net.eval()
     with torch.no_grad():
         logits = net(images) + net(images.flip(3)) / 2
+    net.train(training)
+    return logits
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: `one_hot` counts the classes from the labels that it sees, and a batch needn't have them all. "
+                      "Give it `logits.shape[1]`.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    targets = (1 - smoothing) * F.one_hot(labels) + smoothing / logits.shape[1]
+    return -(targets * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the number of classes is taken from the greatest label, and a batch needn't have them all. It is "
+                      "`logits.shape[1]`.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    log_p, classes = F.log_softmax(logits, dim=1), int(labels.max()) + 1
+    return -((1 - smoothing) * log_p.gather(1, labels[:, None]).squeeze(1) + smoothing / classes * log_p.sum(1)).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the sign is wrong: log p is negative, and the loss is −Σ t log p. Minimised, this would make the "
+                      "right class less likely.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    return -F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: the right class has the target 1 − smoothing. It gets its share of the uniform part too, so 1 − "
+                      "smoothing + smoothing/K.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    targets = torch.full_like(logits, smoothing / logits.shape[1]).scatter(1, labels[:, None], 1 - smoothing)
+    return -(targets * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+@wrong("recipe", hint="`smoothed_cross_entropy`: for large logits a probability is rounded to 0, and its logarithm is infinite. `F.log_softmax` "
+                      "takes both in one stable step.")
+def smoothed_cross_entropy(logits, labels, smoothing=0.1):
+    targets = F.one_hot(labels, logits.shape[1]) * (1 - smoothing) + smoothing / logits.shape[1]
+    return -(targets * logits.softmax(dim=1).log()).sum(1).mean()
+
+
+@wrong("recipe", hint="`learning_rate`: `warmup` may be 0. Then nothing may be divided by it: the cosine begins at step 0.")
+def learning_rate(step, steps, peak, warmup):
+    fall = (1 + math.cos(math.pi * max(0, step - warmup) / (steps - warmup))) / 2
+    return peak * min(1, (step + 1) / warmup) * fall
+
+
+@wrong("recipe", hint="`learning_rate`: step `warmup` still belongs to the line, and gets more than the peak. The line is for `step < warmup`.")
+def learning_rate(step, steps, peak, warmup):
+    if step <= warmup:
+        return peak * (step + 1) / max(1, warmup)
+    return peak * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
+
+
+@wrong("recipe", hint="`learning_rate`: the cosine is a step early. At step `warmup` it is at the peak: no + 1 there.")
+def learning_rate(step, steps, peak, warmup):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (1 + math.cos(math.pi * (step + 1 - warmup) / (steps - warmup))) / 2
+
+
+@wrong("recipe", hint="`parameter_groups`: the second group says nothing of `weight_decay`, and so takes the optimiser's. Say `\"weight_decay\": "
+                      "0.0`.")
+def parameter_groups(net, weight_decay):
+    return [{"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in net.parameters() if p.ndim <= 1]}]
+
+
+@wrong("recipe", hint="`parameter_groups`: the weights' group says nothing of `weight_decay`, and so takes the optimiser's. Give it the argument.")
+def parameter_groups(net, weight_decay):
+    return [{"params": [p for p in net.parameters() if p.ndim > 1]}, {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`parameter_groups`: the linear layers' weights, with two dimensions, are in no group, so the optimiser never moves them.")
+def parameter_groups(net, weight_decay):
+    return [{"params": [p for p in net.parameters() if p.ndim == 4], "weight_decay": weight_decay},
+            {"params": [p for p in net.parameters() if p.ndim == 1], "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`parameter_groups`: the biases of convolutions and linear layers are in no group, so the optimiser never moves them. They "
+                      "belong to batch norm's.")
+def parameter_groups(net, weight_decay):
+    norms = [p for module in net.modules() if isinstance(module, nn.BatchNorm2d) for p in module.parameters()]
+    return [{"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": weight_decay}, {"params": norms, "weight_decay": 0.0}]
+
+
+@wrong("recipe", hint="`predict`: the mirror images aren't asked. The answer is the mean of the net's logits for the images and for "
+                      "`images.flip(3)`.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        logits = net(images)
+    net.train(training)
+    return logits
+
+
+@wrong("recipe", hint="`predict`: only the mirror images are asked. The answer is the mean over both.")
+def predict(net, images):
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        logits = net(images.flip(3))
     net.train(training)
     return logits
 
