@@ -9,14 +9,17 @@ smaller still. A predicted count is the sum of the map, divided by SCALE.
 """
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from course_lib.style import BLACK, OKABE_ITO
 
 SCALE = 100.0
+UNHEARD = "`after_step` was never called: hand it on to `train_counter`, or call after_step(step, loss, net) after each step."
 
 
 def counts(maps):
@@ -84,6 +87,43 @@ def _save(path, state):
     os.replace(unfinished, path)  # a run that is stopped while it writes leaves the last whole state
 
 
+class Looks:
+    """Counts how many images a net learns from while it is entered, and how often `after_step` is called.
+
+        with Looks(channels=3) as looks:
+            train_mine(images, heads, budget, looks.heard(after_step))
+
+    images: how many went through in train mode with gradients on, a part of a picture counting as one. steps: the calls.
+    It looks only at modules with weights that take `channels` channels, and believes the one that was given most: a net, its
+    encoder and its first convolutions all see the same images.
+    """
+
+    def __init__(self, channels):
+        self.images = self.steps = 0
+        self._channels, self._seen = channels, Counter()
+
+    def __enter__(self):
+        self._hook = nn.modules.module.register_module_forward_pre_hook(self._look)
+        return self
+
+    def __exit__(self, *_):
+        self._hook.remove()
+        self._seen.clear()  # it would keep the nets alive
+
+    def _look(self, module, given):
+        if (module.training and torch.is_grad_enabled() and given and isinstance(given[0], torch.Tensor) and given[0].ndim == 4
+                and given[0].shape[1] == self._channels and next(module.parameters(), None) is not None):
+            self._seen[module] += len(given[0])
+            self.images = max(self.images, self._seen[module])
+
+    def heard(self, after_step):
+        """An `after_step` that does what this one does, and is counted."""
+        def counted(step, loss, net):
+            self.steps += 1
+            after_step(step, loss, net)
+        return counted
+
+
 @dataclass
 class Validation:
     """Watches a net scene by scene while it trains, in the form practitioners watch.
@@ -128,8 +168,13 @@ class Validation:
         return after_step
 
     def plot(self, axes=None):
-        """The error of each scene over the steps, their mean, and where it was lowest. Returns the axes."""
+        """The error of each scene over the steps, their mean, and where it was lowest. Returns the axes.
+
+        Raises ValueError when nothing has been measured yet.
+        """
         from matplotlib import pyplot as plt
+        if not self.history:
+            raise ValueError(f"Nothing has been measured yet. {UNHEARD}")
         axes = axes or plt.subplots(figsize=(8, 3.2))[1]
         steps = [entry["step"] for entry in self.history]
         for scene, colour in zip(range(len(self.history[0]["by scene"])), OKABE_ITO):

@@ -98,3 +98,25 @@ def test_validation_keeps_the_best_and_says_each_line(capsys):
     assert len(watched.history) == 4 and capsys.readouterr().out == ""
     axes = watched.plot()
     assert len(axes.lines) == 4 and axes.lines[2].get_ydata()[1] == watched.best_so_far()["mean over scenes"]
+
+
+def test_validation_without_a_measurement_says_what_is_missing():
+    with pytest.raises(ValueError, match="`after_step` was never called"):
+        counting.Validation(*spots(6), torch.zeros(6).long(), scores=None).plot()
+
+
+def test_looks_are_the_images_that_are_learnt_from():
+    images, maps = spots()
+    shared = nn.ReLU()
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), shared, nn.Conv2d(3, 3, 1), shared, nn.Conv2d(3, 1, 1))
+    train = lambda after_step: counting.train_counter(net, images, maps, nn.MSELoss(), torch.optim.Adam(net.parameters()), 5, 4, after_step=after_step)
+    with counting.Looks(channels=3) as looks:
+        train(looks.heard(lambda *_: counting.predict_maps(net, images)))
+        with torch.no_grad():
+            net.train()(images)
+    assert (looks.images, looks.steps) == (20, 5)
+    train(None)
+    assert looks.images == 20
+    with counting.Looks(channels=3) as looks:
+        train(None)
+    assert (looks.images, looks.steps) == (20, 0)

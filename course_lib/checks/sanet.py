@@ -140,19 +140,40 @@ def scores(student, reference, draw):
 
 def tiled(names, images, tile, stride, training):
     """Tiles of a net that answers by its mode, by where a pixel stands in its tile, and by the tile; and what is left as it was."""
+    import weakref
+
+    class Mark:
+        pass
+
+    class Marked(torch.autograd.Function):
+        """Leaves a mark in the graph, which lives as long as the graph does."""
+
+        @staticmethod
+        def forward(context, answer):
+            context.mark = Mark()
+            marks.append(weakref.ref(context.mark))
+            return answer.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            return gradient
+
     class Net(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones((), dtype=images.dtype))
 
         def forward(self, part):
+            alive.append(sum(mark() is not None for mark in marks))
             rows, columns = part.shape[2:]
             place = torch.cos(torch.arange(rows)[:, None] * 10.0 + torch.arange(columns)) + rows + part.mean((1, 2, 3), keepdim=True)
-            return part.sum(1, keepdim=True) * self.weight * (2 if self.training else 1) + place
+            return Marked.apply(part.sum(1, keepdim=True) * self.weight * (2 if self.training else 1) + place)
 
+    marks, alive = [], []
     net, given = Net().train(training), images.clone()
     answer = names.predict_in_tiles(net, given, tile, stride)
     return {"the map": answer, "whether it carries a graph": answer is not None and answer.requires_grad,
+            "whether the graphs of several tiles were kept at once": max(alive, default=0) > 1,
             "whether the net is in train mode afterwards": net.training, "whether its weights still learn": net.weight.requires_grad,
             "whether the images are as they were": torch.equal(given, images)}
 
@@ -173,17 +194,24 @@ def tiles(student, reference, draw):
 # --- trained for real ---
 
 def maps_after_training(names, images, heads, heldout, budget, batch, seed):
-    """The trained net's maps for the held-out images, in eval mode."""
+    """The trained net's maps for the held-out images, in eval mode; and what `counting.Looks` has counted, where it was there.
+
+    In grading these two numbers come out of the submission's own process, which can say what it likes: they help an honest learner.
+    """
+    from course_lib import counting
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = names.made("my_net")
+    net, looks = names.made("my_net"), names.made("my_looks")
     if net is None:
         torch.manual_seed(seed)
         bar = iter(names.progress(range(budget // batch)))
-        net = names.train_mine(images.float().to(device) / 255, heads, budget, lambda step, loss, net: next(bar, None))
+        with counting.Looks(images.shape[1]) as looks:
+            net = names.train_mine(images.float().to(device) / 255, heads, budget, looks.heard(lambda step, loss, net: next(bar, None)))
     if net is None:
         return None
     with torch.no_grad():
-        return torch.cat([net.eval()(part.float().to(device) / 255) for part in heldout.split(50)]).float().cpu()
+        maps = torch.cat([net.eval()(part.float().to(device) / 255) for part in heldout.split(50)]).float().cpu()
+    counted = {"images": looks.images, "steps": looks.steps} if isinstance(looks, counting.Looks) else {}
+    return {"maps": maps} | counted
 
 
 @functools.lru_cache(maxsize=2)
@@ -209,15 +237,19 @@ def regression(images, counts, heldout):
 
 
 FADED = ("Your net's maps have faded to zero. Let it start from the average, with the last convolution's weights at 0 and its bias at the "
-         "mean of the maps, so that it needn't find that first; and let no ReLU follow it.")
+         "mean of the maps, so that it needn't find that first; and let no ReLU follow it. Where all that is done: is L_E in the loss?")
 SCALED = ("Your net's counts are about a hundred times off. It learns maps times `counting.SCALE`, and answers with such maps.")
+SUMMED = ("Your net's counts are far more than a hundred times too large. Does the last convolution's bias start at the mean over all "
+          "*pixels* of the maps, and not at a map's sum?")
 UNRELATED = ("Your net's maps find the heads no better than the mean of all maps does. Do the pictures and the maps that it learns from still "
-             "belong together, and is the net that `train_mine` returns the one that was trained?")
+             "belong together, is the net that `train_mine` returns the one that was trained, and does it get pictures in [0, 1] as it did "
+             "then? What you do to them beforehand belongs inside the net.")
 NO_BETTER = ("Your net counts hardly better than a straight line through two numbers, the picture's mean and standard deviation. Which norm "
              "does the decoder have, how does the last convolution start, and how long and at which rate does it train?")
 FLAT = ("Your net's maps are the same everywhere in a picture: they may say how many, but not where. Let it learn from the maps "
         "themselves, pixel by pixel, and not from their sums.")
 ELSEWHERE = ("Your net's counts are passable, but the heads aren't where it puts them. Are the maps made from (x, y), columns first?")
+LEEWAY = 1.5  # a look at the loss, or an epoch rounded up, isn't held against anybody
 TRAINING = {"count": expect.at_most(smoke=1.0, cpu=0.85), "place": expect.at_most(smoke=0.97, cpu=0.8)}
 
 
@@ -231,10 +263,11 @@ def training(student, reference, draw):
         colours, negative = draw.permutation(3), draw.integers(0, 2, 1).item()
         images, heldout = (255 - each[:, colours] if negative else each[:, colours] for each in (images, heldout))
     budget = draw.scale.pick(smoke=1_200, cpu=2_000, gpu=64_000)
-    maps = student.train(maps_after_training, images, heads, heldout, budget, draw.scale.pick(smoke=8, gpu=16), draw.seed())
-    if maps is None:
+    made = student.train(maps_after_training, images, heads, heldout, budget, draw.scale.pick(smoke=8, gpu=16), draw.seed())
+    if made is None:
         raise Failed("`train_mine` gave back nothing. Is a `return` missing?")
-    maps = expect.tensor(maps, "What your net answers", (len(heldout), 1, size, size)).float()
+    made = made if isinstance(made, dict) else {"maps": made}
+    maps = expect.tensor(made.get("maps"), "What your net answers", (len(heldout), 1, size, size)).float()
     number = lambda each: torch.tensor([float(len(points)) for points in each])
     by_camera = lambda error: torch.stack([error[camera == each].mean() for each in camera.unique()]).mean().item()
     true, predicted = number(true_heads), counting.counts(maps)
@@ -245,7 +278,13 @@ def training(student, reference, draw):
                "place": found.abs().mean().item() / guessed.abs().mean().item()}
     expect.measured(**figures)
     off = predicted.mean().item() / true.mean().item()
-    hint = (FADED if abs(off) < 0.003 else SCALED if off > 30 or abs(off) < 0.03 else UNRELATED if figures["place"] > 0.98 else NO_BETTER)
+    hint = (FADED if abs(off) < 0.003 else SUMMED if off > 300 else SCALED if off > 30 or abs(off) < 0.03
+            else UNRELATED if figures["place"] > 0.98 else NO_BETTER)
     expect.within("count", figures["count"], TRAINING["count"], draw.scale, hint)
     expect.true((maps.amax((1, 2, 3)) - maps.amin((1, 2, 3))).max() > 1e-3 * maps.abs().max(), FLAT)
     expect.within("place", figures["place"], TRAINING["place"], draw.scale, ELSEWHERE)
+    images_seen, steps_told = (made[name] if isinstance(made.get(name), int) else None for name in ("images", "steps"))
+    expect.true(images_seen is None or images_seen <= LEEWAY * budget,
+                f"Your net has looked at {images_seen or 0:,} pictures; `budget` allows {budget:,}. A step looks at a whole batch: "
+                "`steps = budget // batch`.")
+    expect.true(steps_told != 0, counting.UNHEARD)

@@ -59,6 +59,17 @@ def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
 
 
 @right("adaptive")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    # A loop over the heads that begins with an empty tensor.
+    sigmas = heads.new_empty(0)
+    for i, head in enumerate(heads):
+        others = torch.cat([heads[:i], heads[i + 1:]])
+        nearest = (others - head).square().sum(1).sqrt().sort().values[:k]
+        sigmas = torch.cat([sigmas, beta * nearest.mean()[None] if len(others) else heads.new_tensor([alone])])
+    return sigmas
+
+
+@right("adaptive")
 def shrink(maps, factor):
     n, c, h, w = maps.shape
     return maps.reshape(n, c, h // factor, factor, w // factor, factor).sum(dim=(3, 5))
@@ -335,6 +346,21 @@ def predict_in_tiles(net, images, tile, stride):
         bottom, right = min(top + tile, images.shape[2]), min(left + tile, images.shape[3])
         made[:, :, top:bottom, left:right] += net(images[:, :, top:bottom, left:right]).detach() / times[top:bottom, left:right]
     return made
+
+
+@right("tiles")
+def predict_in_tiles(net, images, tile, stride):
+    # Without `no_grad`: each tile's graph is dropped before the next is made.
+    n, _, h, w = images.shape
+    total, cover = torch.zeros(2, n, 1, h, w, dtype=images.dtype, device=images.device)
+    for top in tile_starts(h, tile, stride):
+        for left in tile_starts(w, tile, stride):
+            part = images[:, :, top:top + tile, left:left + tile]
+            answer = net(part)
+            answer = answer.data
+            total[:, :, top:top + tile, left:left + tile] += answer
+            cover[:, :, top:top + tile, left:left + tile] += 1
+    return total / cover
 
 
 @right("training", trains="a loop by hand, AdamW, squared error alone, nothing mirrored")

@@ -96,7 +96,7 @@ def density_map(heads, height, width, sigma):
 
 
 @wrong("density", hint="With a σ for each head, all of them get the same one. Let σ go along with its head: a shape such as "
-                       "(k, 1) does that.")
+                       "(n, 1) does that.")
 def density_map(heads, height, width, sigma):
     return _of_ones(_bells(heads, height, width, torch.as_tensor(sigma, dtype=heads.dtype).mean()))
 
@@ -139,6 +139,11 @@ def density_map(heads, height, width, sigma):
 def density_map(heads, height, width, sigma):
     bells = _bells(heads, height, width, sigma)
     return (bells / (bells.sum((1, 2), keepdim=True) + 1e-6)).sum(0)
+
+
+@wrong("density", hint="The exponent is divided by (2σ)², which is 4σ². Only σ is squared: 2σ².")
+def density_map(heads, height, width, sigma):
+    return _of_ones(_bells(heads, height, width, torch.as_tensor(sigma, dtype=heads.dtype) * 2**0.5))
 
 
 # --- adaptive ---
@@ -300,6 +305,41 @@ def shrink(maps, factor):
     while factor > 1:
         maps, factor = 4 * F.avg_pool2d(maps, 2), factor // 2
     return maps
+
+
+@wrong("adaptive", hint="`adaptive_sigmas`: you take k others and the head itself as well, at the distance 0: the mean has k + 1 terms. Leave "
+                        "place 0 out.")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    return _sigmas(heads, k + 1, beta, alone, first=0)
+
+
+@wrong("adaptive", hint="`adaptive_sigmas`: this is one neighbour too few: `[:, 1:k]` ends before k. Take `[:, 1:k + 1]`.")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    return _adaptive_sigmas(heads, k - 1, beta, alone)
+
+
+@wrong("adaptive", hint="`adaptive_sigmas`: `alone` is for a head without any other. Where there are fewer than k others, take those there are.")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    return torch.full((len(heads),), alone, dtype=heads.dtype) if len(heads) <= k else _adaptive_sigmas(heads, k, beta, alone)
+
+
+@wrong("adaptive", hint="`adaptive_sigmas`: a picture without heads stops you: there is nothing to choose from, and nothing to stack. No heads, "
+                        "no σ: an empty tensor of the shape (0,).")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    if len(heads) == 1:
+        return heads.new_full((1,), alone)
+    distance = torch.cdist(heads, heads).fill_diagonal_(float("inf"))
+    return beta * distance.topk(min(k, len(heads) - 1), largest=False).values.mean(1)
+
+
+@wrong("adaptive", hint="`adaptive_sigmas`: another head at the same place is a neighbour, at the distance 0, and you set it infinitely far off. Leave "
+                        "out only the head itself: the diagonal.")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    if len(heads) < 2:
+        return torch.full((len(heads),), alone, dtype=heads.dtype)
+    distance = (heads[:, None] - heads).norm(dim=2)
+    distance[distance == 0] = float("inf")
+    return beta * distance.sort(dim=1).values[:, :min(k, len(heads) - 1)].mean(1)
 
 
 # --- aggregation ---
@@ -488,6 +528,15 @@ class ScaleAggregation(ScaleAggregation):
 class ScaleAggregation(ScaleAggregation):
     def __init__(self, in_channels, width, reduce=True, norm="instance"):
         super().__init__(in_channels, width, in_channels != 3, norm)
+
+
+@wrong("aggregation", hint="Behind their reductions the larger kernels' units don't get `norm` and take the default. Hand it on to them as well.")
+class ScaleAggregation(ScaleAggregation):
+    def __init__(self, in_channels, width, reduce=True, norm="instance"):
+        super().__init__(in_channels, width, reduce, norm)
+        if reduce:
+            for branch, kernel in zip(self.branches[1:], (3, 5, 7)):
+                branch[1] = conv_unit(2 * width, width, kernel)
 
 
 # --- network ---
@@ -998,6 +1047,18 @@ def local_mean(maps, window):
     return made[:, :, edge:maps.shape[2] - edge, edge:maps.shape[3] - edge]
 
 
+@wrong("ssim", hint="`ssim_map`: the 2 before the covariance is missing: 2·σ_xy + C2.")
+def ssim_map(x, y, C1=0.01**2, C2=0.03**2):
+    *means_and_variances, covariance = _statistics(x, y)
+    return _ssim(*means_and_variances, covariance / 2, C1, C2)
+
+
+@wrong("ssim", hint="`ssim_map`: the 2 before the product of the means is missing: 2·μ_x·μ_y + C1.")
+def ssim_map(x, y, C1=0.01**2, C2=0.03**2):
+    mean_x, mean_y, variance_x, variance_y, covariance = _statistics(x, y)
+    return (mean_x * mean_y + C1) * (2 * covariance + C2) / ((mean_x**2 + mean_y**2 + C1) * (variance_x + variance_y + C2))
+
+
 # --- loss ---
 
 @wrong("loss", hint="`consistency_loss`: this is 1 + SSIM, and training would make the maps as unlike as it can. It is 1 "
@@ -1181,6 +1242,18 @@ def gradient_ratio(prediction, truth):
 def gradient_ratio(prediction, truth):
     prediction.requires_grad_()
     pull = [torch.autograd.grad(loss(prediction, truth), prediction)[0].norm() for loss in (consistency_loss, F.mse_loss)]
+    return (pull[0] / pull[1]).item()
+
+
+@wrong("loss", hint="`consistency_loss`: 1 − SSIM is summed over the places. Take the mean, or the loss grows with the image.")
+def consistency_loss(prediction, truth):
+    return (1 - ssim_map(prediction, truth)).sum()
+
+
+@wrong("loss", hint="`gradient_ratio`: below stands the gradient of the whole loss, L_E + alpha·L_C. It is L_E's alone.")
+def gradient_ratio(prediction, truth):
+    prediction = prediction.detach().requires_grad_()
+    pull = [torch.autograd.grad(loss(prediction, truth), prediction)[0].norm() for loss in (consistency_loss, sanet_loss)]
     return (pull[0] / pull[1]).item()
 
 
@@ -1489,6 +1562,17 @@ def predict_in_tiles(net, images, tile, stride):
     return (total / times)[:, :, :height, :width]
 
 
+@wrong("tiles", hint="`predict_in_tiles`: the graph is cut off at the end only, when the memory for all tiles has been taken. Work under "
+                     "`torch.no_grad()`.")
+def predict_in_tiles(net, images, tile, stride):
+    n, _, height, width = images.shape
+    total, times = images.new_zeros(n, 1, height, width), images.new_zeros(height, width)
+    for top in tile_starts(height, tile, stride):
+        for left in tile_starts(width, tile, stride):
+            _add(total, times, here := (..., slice(top, top + tile), slice(left, left + tile)), net(images[here]))
+    return (total / times).detach()
+
+
 # --- training ---
 
 def _trained(net, maps_of, images, heads, budget, peak=None, start=True, loss=None):
@@ -1556,3 +1640,16 @@ def train_mine(images, heads, budget, after_step=None):
 @wrong("training", hint="What your net answers is NaN")
 def train_mine(images, heads, budget, after_step=None):
     return _trained(SANet(images.shape[1], 2, "batch"), lambda maps: 100 * maps, images, heads, 160, peak=1e30)
+
+
+_train_mine = train_mine
+
+
+@wrong("training", hint="`steps = budget // batch`.")
+def train_mine(images, heads, budget, after_step=None):
+    return _train_mine(images, heads, 8 * budget // 5, after_step)
+
+
+@wrong("training", hint="`after_step` was never called")
+def train_mine(images, heads, budget, after_step=None):
+    return _train_mine(images, heads, budget)
