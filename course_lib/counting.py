@@ -90,17 +90,17 @@ def _save(path, state):
 class Looks:
     """Counts how many images a net learns from while it is entered, and how often `after_step` is called.
 
-        with Looks(channels=3) as looks:
+        with Looks(images) as looks:
             train_mine(images, heads, budget, looks.heard(after_step))
 
-    images: how many went through in train mode with gradients on, a part of a picture counting as one. steps: the calls.
-    It looks only at modules with weights that take `channels` channels, and believes the one that was given most: a net, its
-    encoder and its first convolutions all see the same images.
+    images: how many like those given (n, c, h, w) went through in train mode with gradients on; a quarter of one counts as a quarter.
+    steps: the calls. It looks only at modules with weights that take c channels, and believes the one that was given most: a net,
+    its encoder and its first convolutions all see the same images.
     """
 
-    def __init__(self, channels):
+    def __init__(self, images):
         self.images = self.steps = 0
-        self._channels, self._seen = channels, Counter()
+        self._channels, self._size, self._seen = images.shape[1], images[0].numel(), Counter()
 
     def __enter__(self):
         self._hook = nn.modules.module.register_module_forward_pre_hook(self._look)
@@ -113,8 +113,8 @@ class Looks:
     def _look(self, module, given):
         if (module.training and torch.is_grad_enabled() and given and isinstance(given[0], torch.Tensor) and given[0].ndim == 4
                 and given[0].shape[1] == self._channels and next(module.parameters(), None) is not None):
-            self._seen[module] += len(given[0])
-            self.images = max(self.images, self._seen[module])
+            self._seen[module] += given[0].numel() / self._size
+            self.images = max(self.images, round(self._seen[module]))
 
     def heard(self, after_step):
         """An `after_step` that does what this one does, and is counted."""

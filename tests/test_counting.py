@@ -110,13 +110,14 @@ def test_looks_are_the_images_that_are_learnt_from():
     shared = nn.ReLU()
     net = nn.Sequential(nn.Conv2d(3, 3, 1), shared, nn.Conv2d(3, 3, 1), shared, nn.Conv2d(3, 1, 1))
     train = lambda after_step: counting.train_counter(net, images, maps, nn.MSELoss(), torch.optim.Adam(net.parameters()), 5, 4, after_step=after_step)
-    with counting.Looks(channels=3) as looks:
+    with counting.Looks(images) as looks:
         train(looks.heard(lambda *_: counting.predict_maps(net, images)))
         with torch.no_grad():
             net.train()(images)
     assert (looks.images, looks.steps) == (20, 5)
     train(None)
     assert looks.images == 20
-    with counting.Looks(channels=3) as looks:
+    with counting.Looks(images) as looks:
         train(None)
-    assert (looks.images, looks.steps) == (20, 0)
+        net(images[..., : images.shape[-1] // 2])
+    assert (looks.images, looks.steps) == (20 + len(images) // 2, 0)

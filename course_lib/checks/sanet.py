@@ -204,7 +204,7 @@ def maps_after_training(names, images, heads, heldout, budget, batch, seed):
     if net is None:
         torch.manual_seed(seed)
         bar = iter(names.progress(range(budget // batch)))
-        with counting.Looks(images.shape[1]) as looks:
+        with counting.Looks(images) as looks:
             net = names.train_mine(images.float().to(device) / 255, heads, budget, looks.heard(lambda step, loss, net: next(bar, None)))
     if net is None:
         return None

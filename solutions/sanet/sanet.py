@@ -937,7 +937,7 @@ def watch(cameras, **options):
 validation, peek, my_losses = watch(choose), watch(test, prints=False), []
 torch.manual_seed(0)
 with (Board("SANet", steps, curves=("loss",), panels=0) as board,
-      counting.Looks(learn.images.shape[1]) as my_looks):    # for the check below
+      counting.Looks(learn.images) as my_looks):    # for the check below
     look = validation.every(steps // 10, lambda step, loss: board.log(step, loss=loss))
     look_at_test = peek.every(steps // 10)
 
