@@ -1313,12 +1313,6 @@ def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
     return torch.where(total > 1e-3, (real_target * p_data + fake_target * p_g) / total, 0.5)
 
 
-@wrong("optimal_discriminator", hint="½ is for densities of exactly 0. Here both are tiny, and their ratio still counts: no threshold and no "
-                                     "small constant, but `total > 0`.")
-def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
-    return (real_target * p_data + fake_target * p_g + 1e-12) / (p_data + p_g + 2e-12)
-
-
 @wrong("optimal_discriminator", hint="A small constant in the divisor outweighs densities that are tinier still: D* comes out as 0 there. "
                                      "Divide by p + q itself, with `torch.where` for where it is 0.")
 def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
@@ -1384,14 +1378,6 @@ def discriminator_step(D, G, opt_D, x, z):
     real, fake = torch.sigmoid(D(x)), torch.sigmoid(D(G(z).detach()))
     return _d_step(opt_D, F.binary_cross_entropy(real, torch.ones_like(real))
                    + F.binary_cross_entropy(fake, torch.zeros_like(fake)))
-
-
-@wrong("discriminator_step", hint="Right to about seven digits only. Either something on the way is float32, such as labels from "
-                                  "`torch.ones(...)` (take `torch.ones_like(logits)`), or a small constant stands inside a logarithm "
-                                  "(your `gan_value` needs none).")
-def discriminator_step(D, G, opt_D, x, z):
-    real, fake = torch.sigmoid(D(x)), torch.sigmoid(D(G(z).detach()))
-    return _d_step(opt_D, -torch.log(real + 1e-12).mean() - torch.log(1 - fake + 1e-12).mean())
 
 
 @wrong("discriminator_step", hint="The step must use the noise it is given, `z`, and no noise of its own.")
