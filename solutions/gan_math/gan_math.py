@@ -1033,8 +1033,8 @@ def labelled(images, labels):
 
 # %%
 pair = labelled(torch.zeros(1, 1, 28, 28), torch.tensor([7]))
-print(f"{tuple(pair.shape)}, {pair.dtype}; values of the pixels: {pair[0, :784].unique().tolist()}; "
-      f"label: {pair[0, 784:].tolist()}")
+print(f"{tuple(pair.shape)}, {pair.dtype}; values of the pixels: {pair[0, :784].unique().tolist()}")
+print("label:", pair[0, 784:].tolist())
 
 # %% [markdown]
 # A black image with the label 7 should come out as one row of 794 numbers of the type `torch.float32`, with −1 for all pixels, and ten numbers of which the eighth is 1. If it does, train
