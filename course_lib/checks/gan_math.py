@@ -1,5 +1,6 @@
 """The checks of the lesson `gan_math`."""
 
+import contextlib
 import math
 
 import torch
@@ -16,16 +17,33 @@ CLIPPED = ("`{}` is right for ordinary logits but wrong at ±10 000: something i
            "is added inside the logarithm. `F.logsigmoid` needs neither.")
 
 
+@contextlib.contextmanager
+def _instead_of(student, message, hint):
+    """`hint` in place of an error of torch's that says `message`; it alone, and not every error of its type, is then a known mistake."""
+    try:
+        yield
+    except Failed as failure:
+        if message not in failure.hint:
+            raise
+        student.remark(message)
+        raise Failed(hint, failure.detail) from None
+
+
 @check(points=1)
 def gan_value(student, reference, draw):
     """The value V(D, G) from logits, finite wherever the logits are (Goodfellow et al. 2014, eq. 1)."""
-    expect.agree(student, reference, "gan_value", draw.normal(5, std=2), draw.normal(7, std=2))
+    with _instead_of(student, "must match the size of tensor", "The batches differ in size, so their entries can't be added one "
+                     "by one. Each batch gets its own mean; add the two means."):
+        expect.agree(student, reference, "gan_value", draw.normal(5, std=2), draw.normal(7, std=2))
     expect.agree(student, reference, "gan_value", FAR, FAR.flip(0), hint=CLIPPED.format("gan_value"))
     undecided = student.gan_value(torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
     expect.close(undecided, -math.log(4), "V where D says 1/2 everywhere")
     for wrt in (0, 1):
         expect.agree_grad(student, reference, "gan_value", draw.normal(4, std=3), draw.normal(4, std=3), wrt=wrt)
         expect.agree_grad(student, reference, "gan_value", FAR, FAR.flip(0), wrt=wrt)
+    columns = draw.branch("columns")  # the shape that the nets of this lesson give
+    value = expect.agree(student, reference, "gan_value", columns.normal(5, 1, std=2), columns.normal(7, 1, std=2))
+    expect.tensor(value, "The value of logits of the shapes (5, 1) and (7, 1)", ())
 
 
 @check(points=2)
@@ -43,7 +61,9 @@ def optimal_discriminator(student, reference, draw):
         expect.true((_smoothed_value(nearby, p[3:], q[3:], real, fake)
                      < _smoothed_value(best, p[3:], q[3:], real, fake)).all(),
                     "Another D scores higher than yours at some point x. Set the derivative of the pointwise value to 0.")
-    for targets in ((1.0, 0.0), (real, fake)):
+    tiny = torch.tensor([1e-30, 3e-30, 2e-30], dtype=torch.float64)
+    expect.agree(student, reference, "optimal_discriminator", tiny, tiny.flip(0), 1.0, 0.0)
+    for targets in ((1.0, 0.0), (real, fake), (real, 0.0), (1.0, fake)):
         inside = draw.uniform(5, low=targets[1] + 0.02, high=targets[0] - 0.02)  # what an optimal D can say
         expect.agree(student, reference, "density_ratio", torch.logit(inside), *targets)
     expect.agree(student, reference, "density_ratio", torch.tensor([-50.0, 40.0, 200.0]).double(), 1.0, 0.0)
@@ -78,6 +98,7 @@ def generator_losses(student, reference, draw):
         expect.agree_grad(student, reference, name, logits)
         expect.agree(student, reference, name, FAR, hint=CLIPPED.format(name))
         expect.agree_grad(student, reference, name, FAR)
+        expect.agree(student, reference, name, draw.branch(f"{name}, a column").normal(6, 1, std=3))
 
 
 # --- Algorithm 1: one step of each player, and the loop ---
@@ -105,6 +126,7 @@ def _small_weights(draw):
 
 def two_discriminator_steps(names, generator, discriminator, x, z):
     """D after one step, and after a second one that finds the gradients a generator's step leaves behind."""
+    torch.manual_seed(0)  # so that noise of the step's own gives a mistake that is known
     G, D = small_nets(generator, discriminator)
     opt_D, opt_G = torch.optim.SGD(D.parameters(), lr=0.1, momentum=0.5), torch.optim.SGD(G.parameters(), lr=0.1)
     first_loss = names.discriminator_step(D, G, opt_D, x[0], z[0])
@@ -118,11 +140,13 @@ def two_discriminator_steps(names, generator, discriminator, x, z):
     opt_G.step()  # moves G as it should only if the steps left it in train mode and free to learn
     return {"the loss of the first step": first_loss, "D after one step": first, "G after a D step": untouched,
             "D after a second step": dict(D.named_parameters()), "the loss of the second step": second_loss,
-            "G after a step of its own": dict(G.named_parameters())}
+            "G after a step of its own": dict(G.named_parameters()),
+            "whether the loss still holds on to the graph": isinstance(first_loss, torch.Tensor) and first_loss.requires_grad}
 
 
 def two_generator_steps(names, generator, discriminator, z):
     """G after one step, after a second one that finds the gradients a D step leaves behind, and D after both."""
+    torch.manual_seed(0)  # so that noise of the step's own gives a mistake that is known
     G, D = small_nets(generator, discriminator)
     opt_D, opt_G = torch.optim.SGD(D.parameters(), lr=0.1), torch.optim.SGD(G.parameters(), lr=0.1, momentum=0.5)
     first_loss = names.generator_step(D, G, opt_G, z[0])
@@ -135,7 +159,29 @@ def two_generator_steps(names, generator, discriminator, z):
     opt_D.step()  # moves D only if the steps left its parameters free to learn
     return {"the loss of the first step": first_loss, "G after one step": first,
             "G after a second step": dict(G.named_parameters()), "D after G steps": untouched,
-            "D after a step of its own": dict(D.named_parameters())}
+            "D after a step of its own": dict(D.named_parameters()),
+            "whether the loss still holds on to the graph": isinstance(first_loss, torch.Tensor) and first_loss.requires_grad}
+
+
+def steps_of_a_sure_discriminator(names, generator, discriminator, x, z):
+    """D after a step from logits near 800, where it is wrong about all fakes, and after one from logits near −800."""
+    after = {}
+    for bias in (800.0, -800.0):
+        G, D = small_nets(generator, discriminator)
+        with torch.no_grad():
+            D[-1].bias.fill_(bias)
+        loss = names.discriminator_step(D, G, torch.optim.SGD(D.parameters(), lr=0.1), x, z)
+        after |= {f"the loss at logits near {bias:g}": loss, f"D after a step from logits near {bias:g}": dict(D.named_parameters())}
+    return after
+
+
+def step_against_a_sure_discriminator(names, generator, discriminator, z):
+    """G after a step against a D that gives all its fakes logits near −800."""
+    G, D = small_nets(generator, discriminator)
+    with torch.no_grad():
+        D[-1].bias.fill_(-800.0)
+    loss = names.generator_step(D, G, torch.optim.SGD(G.parameters(), lr=0.1), z)
+    return {"the loss at logits near -800": loss, "G after a step from logits near -800": dict(G.named_parameters())}
 
 
 def a_few_rounds(names, generator, discriminator, x, z, steps, k):
@@ -158,20 +204,33 @@ def rounds_with_defaults(names, generator, discriminator, x, z):
     return {"D": dict(D.named_parameters()), "G": dict(G.named_parameters())}
 
 
+NO_GRADIENT_IN_D = ("does not require grad", "No gradient reaches D: its logits were made under `torch.no_grad()`, or detached. "
+                    "Only the fakes are cut off: `G(z).detach()`.")
+NO_GRADIENT_IN_G = ("does not require grad", "No gradient comes back: D or G ran under `torch.no_grad()`, or D's logits were "
+                    "detached. In this step the gradient must pass through D into G.")
+OTHER_TYPE = ("must have the same dtype", "A float32 batch meets a net in float64. Use the batches that you are given, as they are; "
+              "a step draws no noise of its own.")
+
+
 @check(points=3, needs=["gan_value"])
 def discriminator_step(student, reference, draw):
     """One step of D on a real and a fake batch: exact, whatever gradients were left, and none of it in G."""
-    weights = _small_weights(draw)
-    expect.agree_run(student, reference, two_discriminator_steps, *weights, draw.normal(2, 5, 3), draw.normal(2, 7, 2),
-                     using=[small_nets], what="`discriminator_step`")
+    weights, x, z = _small_weights(draw), draw.normal(2, 5, 3), draw.normal(2, 7, 2)
+    with _instead_of(student, *NO_GRADIENT_IN_D), _instead_of(student, *OTHER_TYPE):
+        expect.agree_run(student, reference, two_discriminator_steps, *weights, x, z, using=[small_nets],
+                         what="`discriminator_step`")
+    expect.agree_run(student, reference, steps_of_a_sure_discriminator, *weights, x[0], z[0], using=[small_nets],
+                     what="`discriminator_step`")
 
 
 @check(points=2, needs=["generator_losses"])
 def generator_step(student, reference, draw):
     """One step of G against a fixed D: exact, whatever gradients were left, and D as free to learn as before."""
-    weights = _small_weights(draw)
-    expect.agree_run(student, reference, two_generator_steps, *weights, draw.normal(3, 6, 2),
-                     using=[small_nets], what="`generator_step`")
+    weights, z = _small_weights(draw), draw.normal(3, 6, 2)
+    with _instead_of(student, *NO_GRADIENT_IN_G), _instead_of(student, *OTHER_TYPE):
+        expect.agree_run(student, reference, two_generator_steps, *weights, z, using=[small_nets], what="`generator_step`")
+    expect.agree_run(student, reference, step_against_a_sure_discriminator, *weights, z[0], using=[small_nets],
+                     what="`generator_step`")
 
 
 # --- trained for real ---

@@ -101,7 +101,7 @@ def generator_step(D, G, opt_G, z):
     opt_G.step()
     for parameter in D.parameters():
         parameter.requires_grad_(True)
-    return loss
+    return float(loss)
 
 
 @right("generator_step")
@@ -151,9 +151,9 @@ def labelled(images, labels):
 
 @right("gan_value")
 def gan_value(*batches):
-    # −log(1 + eᵗ) by hand, stably; a tensor of one element.
+    # −log(1 + eᵗ) by hand, stably.
     log_sigmoid = lambda a: torch.minimum(a, torch.zeros_like(a)) - torch.log1p(torch.exp(-a.abs()))
-    return sum(log_sigmoid(sign * a).mean() for sign, a in zip((1, -1), batches)).reshape(1)
+    return sum(log_sigmoid(sign * a).mean() for sign, a in zip((1, -1), batches))
 
 
 @right("optimal_discriminator")
@@ -209,13 +209,13 @@ def discriminator_step(D, G, opt_D, x, z):
 @right("discriminator_step")
 @torch.enable_grad()
 def discriminator_step(D, G, opt_D, x, z):
-    # A closure; backward into D's parameters only, so nothing needs detaching.
+    # A closure; backward into D's parameters only, so nothing needs detaching but the loss.
     def closure():
         opt_D.zero_grad(set_to_none=False)
         loss = -gan_value(D(x), D(G(z)))
         loss.backward(inputs=list(D.parameters()), retain_graph=True)
         return loss
-    return opt_D.step(closure)
+    return opt_D.step(closure).detach()
 
 
 @right("generator_step")
@@ -239,7 +239,7 @@ def generator_step(D, G, opt_G, z):
     loss.backward()
     opt_G.step()
     D.zero_grad()
-    return loss
+    return loss.detach()
 
 
 @right("ring")

@@ -88,10 +88,11 @@ print("  the same in float64     ",
       "".join(f"{v:>12.4g}" for v in torch.log(1 - torch.sigmoid(logits.double()))))
 
 # %% [markdown]
-# From $a = 17$ on, `sigmoid(a)` is so close to 1 that float32 rounds it *to* 1; then $1 - 1 = 0$ and the logarithm is
+# From $a \approx 16.6$ on, float32 rounds $1 + e^{-a}$ to 1, and with it `sigmoid(a)`; then $1 - 1 = 0$ and the logarithm is
 # $-\infty$. In float64 the same happens, later. One infinite entry makes the mean infinite and the gradients NaN. A
-# discriminator that is sure, and wrong, about a single fake produces such a logit. One that is winning breaks the other
-# logarithm: $\log\sigma(a)$ at $a = -110$, typed as `log(sigmoid(a))`, is $-\infty$ in float32 too.
+# discriminator that is sure, and wrong, about a single fake produces such a logit. $\log\sigma(a)$ breaks at the other end:
+# at $a = -110$, typed as `log(sigmoid(a))`, it is $-\infty$ in float32 too. A real point that $D$ is sure is fake has such a logit;
+# in section 4 so has any hopeless fake.
 #
 # The cure is algebra before arithmetic. Two steps:
 #
@@ -117,7 +118,8 @@ print("log σ(a) against −softplus(−a), largest difference: ",
 # ### Exercise 1 · The value, from logits  *(easy, 5 minutes)*
 #
 # Write $V$ as a function of the logits that $D$ gives to a batch of real points and to a batch of fakes. The batches may
-# have different sizes. It must stay finite for logits of ±10 000.
+# have different sizes. It must stay finite for logits of ±10 000. A net that ends in `nn.Linear(…, 1)` gives its logits in a column, $(n, 1)$;
+# the value is one number all the same.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -132,8 +134,8 @@ print("log σ(a) against −softplus(−a), largest difference: ",
 def gan_value(real_logits, fake_logits):
     """V(D, G) estimated on two batches.
 
-    real_logits (n,), fake_logits (m,): D's logits of real points and of fakes.
-    Returns a scalar tensor.
+    real_logits (n,) or (n, 1), fake_logits (m,) or (m, 1): D's logits of real points
+    and of fakes; the nets of this lesson give columns. Returns a scalar tensor, of the shape ().
     """
     ### BEGIN SOLUTION
     return F.logsigmoid(real_logits).mean() + F.logsigmoid(-fake_logits).mean()
@@ -237,10 +239,18 @@ def density_ratio(logits, real_target=1.0, fake_target=0.0):
 check("optimal_discriminator")
 
 # %% [markdown]
-# Look at what smoothing does before reading on. With the target for generated points at 0, lowering the target for real ones only scales $D^*$ down, by the
-# same factor everywhere. With a target
-# $s > 0$ for the generated ones, $D^*$ levels off at $s$ wherever there are only fakes: it is flat there, and the slope that would draw them
-# towards the data is gone. That is why practitioners smooth the real side only (Salimans et al. 2016).
+# What does smoothing do to a generator? Where there are only fakes, $D^*$ itself is flat with smoothing or without, close to $s$ (to 0,
+# then, if $s = 0$). The difference shows in its logarithm, which the generator will climb (section 4). With $s = 0$ that is
+# $\log r + \log\frac{p_\text{data}}{p_\text{data}+p_g}$: lowering $r$ shifts it by a constant, and its slope stays. With $s > 0$ it levels off at
+# $\log s$, and the slope that would draw the fakes towards the data is gone. That is why practitioners smooth the real side only
+# (Salimans et al. 2016). Data around 0, fakes around 8, and the slopes where the fakes are:
+
+# %%
+x = torch.tensor([7.99, 8.01], dtype=torch.float64)
+for s in (0.0, 0.1):
+    best = optimal_discriminator(torch.exp(-x**2 / 2), torch.exp(-(x - 8)**2 / 2), 0.9, s)
+    print(f"s = {s}: slope of D* {(best[1] - best[0]) / 0.02:9.1e}, "
+          f"of log D* {(best[1].log() - best[0].log()) / 0.02:9.1e}")
 
 # %% [markdown] tags=["demo", "instructor"]
 # ## The best discriminator
@@ -259,7 +269,7 @@ explore.optimal_discriminator(optimal_discriminator)
 # %% [markdown]
 # ### Does training find it?
 #
-# $D^*$ is the best of *all* functions. A network with 64 hidden units, trained on samples, never sees a density. How close does
+# $D^*$ is the best of *all* functions. A network with two hidden layers of 64, trained on samples, never sees a density. How close does
 # it come? Two densities that we know, and 1 500 steps:
 
 # %%
@@ -310,7 +320,7 @@ with torch.no_grad():
 print(f"value reached: {reached:.3f}; the greatest possible, V(D*, G): {best_value:.3f}")
 
 # %% [markdown]
-# Over the data the two agree within a hundredth. Outside, where no sample ever falls, nothing holds the network to
+# Over the data the two agree to a few thousandths on average. Outside, where no sample ever falls, nothing holds the network to
 # the formula.
 #
 # A discriminator at its optimum knows the **ratio of the densities**, although nobody told it either density. Read it back
@@ -527,14 +537,14 @@ plt.show()
 
 # %% solution="generator_losses"
 def saturating_loss(fake_logits):
-    """E[log(1 − D(G(z)))] from the logits (m,) of fakes; a scalar tensor."""
+    """E[log(1 − D(G(z)))] from the logits, (m,) or (m, 1), of fakes; a scalar tensor."""
     ### BEGIN SOLUTION
     return F.logsigmoid(-fake_logits).mean()
     ### END SOLUTION
 
 
 def non_saturating_loss(fake_logits):
-    """−E[log D(G(z))] from the logits (m,) of fakes; a scalar tensor."""
+    """−E[log D(G(z))] from the logits, (m,) or (m, 1), of fakes; a scalar tensor."""
     ### BEGIN SOLUTION
     return -F.logsigmoid(fake_logits).mean()
     ### END SOLUTION
@@ -636,10 +646,10 @@ print(f"after 150 steps θ has moved by {stuck[-1] + 4:.4f} (saturating) "
 
 # %% solution="discriminator_step"
 def discriminator_step(D, G, opt_D, x, z):
-    """One step of D up the value, on real points x (n, …) and noise z (m, …); G stays as it is.
+    """One step of D up the value, on real points x (n, …) and noise z (m, …); G's parameters stay.
 
     D maps points to logits; opt_D holds D's parameters.
-    Returns the loss −V before the step, a float.
+    Returns the loss −V before the step, a float and no tensor.
     """
     ### BEGIN SOLUTION
     loss = -gan_value(D(x), D(G(z).detach()))
@@ -655,7 +665,7 @@ check("discriminator_step")
 # %% [markdown]
 # ### Exercise 6 · One step of the generator  *(medium, 5 minutes)*
 #
-# With the non-saturating loss. $D$'s parameters must come out as they went in, and as free to learn as before.
+# With the non-saturating loss. $D$'s parameters must come out as they went in, and as free to learn as before. Return the loss as a number here too.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -669,9 +679,9 @@ check("discriminator_step")
 
 # %% solution="generator_step"
 def generator_step(D, G, opt_G, z):
-    """One step of G down the non-saturating loss, on noise z (m, …); D stays as it is.
+    """One step of G down the non-saturating loss, on noise z (m, …); D's parameters stay.
 
-    Returns the loss before the step, a float.
+    Returns the loss before the step, a float and no tensor.
     """
     ### BEGIN SOLUTION
     loss = non_saturating_loss(D(G(z)))
@@ -746,10 +756,10 @@ def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
 # %% [markdown]
 # ### A ring of eight Gaussians
 #
-# The drosophila of GAN research: data with eight **modes**, evenly spaced on a circle of radius 2, each a small Gaussian of $\sigma = 0.1$.
+# The drosophila of GAN research: data with eight **modes**, evenly spaced on a circle of radius 2, each a small Gaussian of standard deviation 0.1.
 # In two dimensions everything can be seen, and two numbers can be counted (as in Srivastava et al. 2017 and Lin et al. 2018):
 #
-# * **quality**: the share of samples within $3\sigma$ of a mode. The true distribution itself scores $1 - e^{-9/2} = 0.989$;
+# * **quality**: the share of samples within 3 standard deviations of a mode. The true distribution itself scores $1 - e^{-9/2} = 0.989$;
 # * **modes**: how many of the eight have at least one such sample.
 #
 # You need both. A generator stuck on one mode can have perfect quality; one that sprays points everywhere finds all modes.
@@ -940,7 +950,8 @@ print("You predicted for two players who step at the same time:", my_predictions
 #
 # Without R1, $\lambda = \pm \tfrac i2$: purely imaginary, a rotation. One simultaneous step multiplies by $I + hJ$, whose eigenvalues have modulus
 # $\sqrt{1 + h^2/4} > 1$ for *every* $h$: no step size helps. With $\gamma > 0$ the real part is negative, and at $\gamma = 1$ the root vanishes:
-# critical damping. Numbers, from the Jacobian of your own field (the non-saturating one has the same $J$ as the plain GAN: its pull inwards is of higher order):
+# critical damping. (Alternating steps have eigenvalues of their own: without R1 their modulus is 1, and at $\gamma = 1$, $h = 0.2$ the larger is 0.927, where simultaneous steps
+# have 0.9. Hence 8.5e-17 in the table and not 9.5e-22.) Numbers, from the Jacobian of your own field (the non-saturating one has the same $J$ as the plain GAN: its pull inwards is of higher order):
 
 # %%
 zero = torch.tensor(0.0, dtype=torch.float64)
@@ -960,8 +971,8 @@ for gamma in (0.0, 0.3, 1.0, 1.5):
 
 # %% [markdown]
 # And the non-saturating loss? Multiply its field with the position again, with $t = \psi\theta$: $\;\theta v_\theta + \psi v_\psi = t\,(\sigma(-t) - \sigma(t)) = -t \tanh\frac t2 \le 0$. It does pull
-# inwards, but near the equilibrium weakly, like $-\frac12 t^2$; on a circle of radius $r$ that is $-\frac{r^4}{16}$ on average. A simultaneous step of size $h$ changes $r^2$ by $2h$ times that, and by $+h^2 r^2/4$ for
-# leaving along the tangent. The two balance at $r^2 = 2h$. So the simultaneous non-saturating run isn't on its way home; at $r = \sqrt{0.4} = 0.632$ it has settled:
+# inwards, but near the equilibrium weakly, like $-\frac12 t^2$; on a circle of radius $\rho$ that is $-\frac{\rho^4}{16}$ on average. A simultaneous step of size $h$ changes $\rho^2$ by $2h$ times that, and by $+h^2 \rho^2/4$ for
+# leaving along the tangent. The two balance at $\rho^2 = 2h$. So the simultaneous non-saturating run isn't on its way home; at $\rho = \sqrt{0.4} = 0.632$ it has settled:
 
 # %%
 for steps in (500, 2_000, 20_000):
@@ -983,8 +994,8 @@ for steps in (500, 2_000, 20_000):
 explore.dirac_gan(dirac_field, dirac_step)
 
 # %% [markdown]
-# A GAN with two million parameters has two million eigenvalues, and the same question is asked of each. R1 is what many large
-# GANs are trained with (the sequel of this lesson, on making GANs train, goes on from here).
+# A GAN with two million parameters has two million eigenvalues, and the same question is asked of each. R1 is what StyleGAN2, for one,
+# was trained with (Karras et al. 2020; the sequel of this lesson, on making GANs train, goes on from here).
 #
 # ## 7 · Handwritten digits
 #
@@ -1002,6 +1013,8 @@ explore.dirac_gan(dirac_field, dirac_step)
 # The generator ends in a tanh, so its pixels lie in $[-1, 1]$; the images come with pixels in $[0, 1]$. If the real ones stayed there, $D$ would
 # need to look no further.
 #
+# Its check comes after the training below, which takes whatever you give it. So look at one pair before you train.
+#
 # <details><summary>Hint 1</summary>
 #
 # `images.flatten(1)` makes rows of 784; `F.one_hot(labels, 10)` makes the label part (as integers: convert them); `torch.cat(…, dim=1)` joins.
@@ -1011,15 +1024,22 @@ explore.dirac_gan(dirac_field, dirac_step)
 def labelled(images, labels):
     """Pairs (image, label) as vectors.
 
-    images (n, 1, 28, 28) in [0, 1], labels (n,) int64 in 0…9
-    → (n, 794): 784 pixels in [−1, 1], then the label, one-hot.
+    images (n, 1, 28, 28) in [0, 1], float32, labels (n,) int64 in 0…9
+    → (n, 794), float32: 784 pixels in [−1, 1], then the label, one-hot.
+    At the end of the section come images of other shapes: don't rely on 784.
     """
     ### BEGIN SOLUTION
     return torch.cat([2 * images.flatten(1) - 1, F.one_hot(labels, 10).to(images.dtype)], dim=1)
     ### END SOLUTION
 
+# %%
+pair = labelled(torch.zeros(1, 1, 28, 28), torch.tensor([7]))
+print(f"{tuple(pair.shape)}, {pair.dtype}; values of the pixels: {pair[0, :784].unique().tolist()}")
+print("label:", pair[0, 784:].tolist())
+
 # %% [markdown]
-# Train it. Samples appear as they get better, one row for each digit class; the generator shown is a moving average of the weights, which is calmer than the generator itself.
+# A black image with the label 7 should come out as one row of 794 numbers of the type `torch.float32`, with −1 for all pixels, and ten numbers of which the eighth is 1. If it does, train
+# it. Samples appear as they get better, one row for each digit class; the generator shown is a moving average of the weights, which is calmer than the generator itself.
 
 # %% tags=["train"]
 from course_lib.data import load_images
@@ -1079,13 +1099,13 @@ print("The classifier reads the digit that was ordered in "
 # |---|---|---|
 # | 1 000 training images, copied | 3.4 | |
 # | you should see, at 1 200 steps (50 seeds: least, median, greatest) | 5.0, 6.6, 10.3 | 95 to 99 % |
-# | 100 memorised images | 15.5 | |
-# | an untrained generator | about 1 300 | 10 % |
+# | 100 memorised images | about 15 | |
+# | an untrained generator | 1 200 to 1 300 | 10 % |
 #
 # Don't compare these with published distances: those are measured in the features of a large net trained on photographs, and depend on the number of
 # images. (For orientation: on all of MNIST and by that other ruler, the best of many runs of the non-saturating GAN reached 6.8; Lucic et al. 2018.)
 #
-# Look at the first line. It is what a "generator" gets that only copies training images, and it beats yours. Even 100 of them, repeated, are a hundred times nearer than noise.
+# Look at the first line. It is what a "generator" gets that only copies training images, and it beats yours. Even 100 of them, repeated, are some eighty times nearer than an untrained generator.
 # The distance compares means and covariances; it can't tell drawing from copying. So also look at the pictures, and at the training image nearest to each:
 
 # %% tags=["train"]
@@ -1103,6 +1123,10 @@ apart = torch.cdist(digits.images[:500].flatten(1), digits.images.flatten(1))
 within = apart.topk(2, largest=False).values[:, 1]
 print(f"distance to the nearest training image: {distance.mean():.1f} for drawn digits, "
       f"{within.mean():.1f} between training images themselves")
+
+# %% [markdown]
+# The two figures tell whether the net has copied. A copy would lie at distance 0, or close to it. If drawn digits lie as far from the training images as those lie from one another, or further,
+# they aren't copies, pixel by pixel; whether they are good digits, this doesn't say.
 
 # %% check="digits"
 check("digits")
@@ -1242,7 +1266,8 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 #
 # $D$ has never moved. Look at the line that makes `opt_D`: it was given the parameters of $G$. The generator then plays against a
 # frozen opponent, finds a direction in which that opponent's logit grows without end, and walks off in it. Its loss goes to 0; so does its use. A falling
-# generator loss says that $G$ gets better *against this D*, and nothing about the data. ($D$'s gradients do pile up, since `opt_D` doesn't hold them and can't clear them; but nothing uses them.)
+# generator loss says that $G$ gets better *against this D*, and nothing about the data. The other curve is the one that gives it away: $D$'s loss rises from $\log 4$ to about 12. Saying ½ to everything
+# would cost $\log 4$, so a $D$ that pays far more, and ever more, isn't learning. ($D$'s gradients do pile up, since `opt_D` doesn't hold them and can't clear them; but nothing uses them.)
 # </details>
 #
 # ## 9 · In your own words
@@ -1300,6 +1325,7 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 # * Goodfellow et al. (2014), *Generative adversarial nets*, NeurIPS. The game, the two theorems, Algorithm 1.
 # * Arjovsky & Bottou (2017), *Towards principled methods for training generative adversarial networks*, ICLR. Disjoint supports.
 # * Mescheder, Geiger & Nowozin (2018), *Which training methods for GANs do actually converge?*, ICML. The Dirac-GAN, R1.
+# * Karras et al. (2020), *Analyzing and improving the image quality of StyleGAN*, CVPR. StyleGAN2, trained with R1.
 # * Lopez-Paz & Oquab (2017), *Revisiting classifier two-sample tests*, ICLR.
 # * Salimans et al. (2016), *Improved techniques for training GANs*, NeurIPS. One-sided label smoothing.
 # * Srivastava et al. (2017), *VEEGAN*, and Lin et al. (2018), *PacGAN*, NeurIPS. Counting modes.

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 # --- gan_value ---
 
-@wrong("gan_value", hint="`1 - sigmoid(a)` rounds to 0 for large logits, and its logarithm is −∞. "
-                         "Use `F.logsigmoid`, with log(1 − σ(a)) = log σ(−a).")
+@wrong("gan_value", hint="At large logits `sigmoid` or `exp` leaves the range of floating-point numbers before the logarithm is taken, "
+                         "and the result is −∞. Use `F.logsigmoid`, with log(1 − σ(a)) = log σ(−a).")
 def gan_value(real_logits, fake_logits):
     return torch.log(torch.sigmoid(real_logits)).mean() + torch.log(1 - torch.sigmoid(fake_logits)).mean()
 
@@ -199,8 +199,9 @@ def saturating_loss(fake_logits):
     return F.softplus(fake_logits).mean()
 
 
-@wrong("generator_losses", hint="`saturating_loss`: log(1 − sigmoid(a)) is −∞ in floating point once a is large. "
-                                "Use log σ(−a).")
+@wrong("generator_losses", hint="`saturating_loss`: once a is large, `sigmoid` or `exp` leaves the range of floating-point numbers "
+                                "before the logarithm is taken, and the result is −∞. Use `F.logsigmoid`, with "
+                                "log(1 − σ(a)) = log σ(−a).")
 def saturating_loss(fake_logits):
     return torch.log(1 - torch.sigmoid(fake_logits)).mean()
 
@@ -217,8 +218,8 @@ def non_saturating_loss(fake_logits):
     return -F.logsigmoid(-fake_logits).mean()
 
 
-@wrong("generator_losses", hint="`non_saturating_loss`: log(sigmoid(a)) is −∞ once a is very negative, just where the "
-                                "generator needs its gradient. Use `F.logsigmoid`.")
+@wrong("generator_losses", hint="`non_saturating_loss`: `sigmoid` or `exp` leaves the range of floating-point numbers once a is very "
+                                "negative, just where the generator needs its gradient, and the loss is ∞. Use `F.logsigmoid`.")
 def non_saturating_loss(fake_logits):
     return -torch.log(torch.sigmoid(fake_logits)).mean()
 
@@ -416,7 +417,6 @@ def generator_step(D, G, opt_G, z):
 
 @wrong("generator_step", hint="The step must use the noise it is given, `z`, and no noise of its own.")
 def generator_step(D, G, opt_G, z):
-    torch.manual_seed(0)
     loss = non_saturating_loss(D(G(torch.randn_like(z))))
     opt_G.zero_grad()
     loss.backward()
@@ -895,8 +895,9 @@ def discriminator_step(D, G, opt_D, x, z):
                    + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake)))
 
 
-@wrong("discriminator_step", hint="Right to about seven digits only: something on the way is float32, such as labels from "
-                                  "`torch.ones(...)`. Make them from the logits, `torch.ones_like(logits)`.")
+@wrong("discriminator_step", hint="Right to about seven digits only. Either something on the way is float32, such as labels from "
+                                  "`torch.ones(...)` (take `torch.ones_like(logits)`), or a small constant stands inside a logarithm "
+                                  "(your `gan_value` needs none).")
 def discriminator_step(D, G, opt_D, x, z):
     real, fake = D(x), D(G(z).detach())
     return _d_step(opt_D, F.binary_cross_entropy_with_logits(real, torch.ones(real.shape, dtype=torch.float32))
@@ -1283,3 +1284,226 @@ def labelled(images, labels):
 @wrong("digits", hint="`labelled`: black and white have changed places: 2·image − 1, not 1 − 2·image.")
 def labelled(images, labels):
     return torch.cat([1 - 2 * images.flatten(1), F.one_hot(labels, 10)], dim=1)
+
+
+# --- rarer ones, and those that show at the extremes only ---
+
+@wrong("gan_value", hint="The batches differ in size: one mean over both together, times two, gives the larger one more weight. "
+                         "Take the mean of each by itself.")
+def gan_value(real_logits, fake_logits):
+    return 2 * torch.cat([F.logsigmoid(real_logits), F.logsigmoid(-fake_logits)]).mean()
+
+
+@wrong("gan_value", hint="The batches differ in size, so their entries can't be added one by one. Each batch gets its own mean; add "
+                         "the two means.")
+def gan_value(real_logits, fake_logits):
+    return (F.logsigmoid(real_logits) + F.logsigmoid(-fake_logits)).mean()
+
+
+@wrong("gan_value", hint="The nets of this lesson give logits of the shape (n, 1), and V is a single number: `.mean()` takes the mean over "
+                         "everything, `.mean(0)` over the first dimension only.")
+def gan_value(real_logits, fake_logits):
+    return F.logsigmoid(real_logits).mean(0) + F.logsigmoid(-fake_logits).mean(0)
+
+
+@wrong("optimal_discriminator", hint="½ is for densities of exactly 0. Here both are tiny, and their ratio still counts: no threshold and no "
+                                     "small constant, but `total > 0`.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    total = p_data + p_g
+    return torch.where(total > 1e-3, (real_target * p_data + fake_target * p_g) / total, 0.5)
+
+
+@wrong("optimal_discriminator", hint="A small constant in the divisor outweighs densities that are tinier still: D* comes out as 0 there. "
+                                     "Divide by p + q itself, with `torch.where` for where it is 0.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    total = p_data + p_g
+    return torch.where(total > 0, (real_target * p_data + fake_target * p_g) / (total + 1e-12), 0.5)
+
+
+@wrong("optimal_discriminator", hint="What multiplies log(1 − D) is (1 − r)·p + (1 − s)·q: of a fake, only the share 1 − s goes there.")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    up, down = real_target * p_data + fake_target * p_g, (1 - real_target) * p_data + p_g
+    return torch.where(up + down > 0, up / torch.where(up + down > 0, up + down, 1), 0.5)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: s counts with r = 1 too. Only with r = 1 *and* s = 0 is the ratio eᵃ.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    odds = logits.exp()
+    return ((1 - fake_target) * odds - fake_target) / (real_target - (1 - real_target) * odds) if real_target < 1 else odds
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: s must be multiplied by 1 + eᵃ too: (σ(a) − s)(1 + eᵃ) is eᵃ − s − s·eᵃ.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    odds = logits.exp()
+    return (odds - fake_target) / (real_target - (1 - real_target) * odds)
+
+
+@wrong("optimal_discriminator", hint="`density_ratio`: r must be multiplied by 1 + eᵃ too: (r − σ(a))(1 + eᵃ) is r + r·eᵃ − eᵃ.")
+def density_ratio(logits, real_target=1.0, fake_target=0.0):
+    odds = logits.exp()
+    return ((1 - fake_target) * odds - fake_target) / (real_target - odds)
+
+
+@wrong("jensen_shannon", hint="Points where only one density is 0 are masked out. Where only q is 0, p log(p/m) = p log 2 stays: mask each "
+                              "divergence by its own density.")
+def jensen_shannon(log_p, log_q, dx):
+    log_m, p, q = _log_mixture(log_p, log_q), log_p.exp(), log_q.exp()
+    integrand = torch.where((p > 0) & (q > 0), p * (log_p - log_m) + q * (log_q - log_m), 0)
+    return (integrand * dx).sum() / 2
+
+
+@wrong("discriminator_step", hint="You return a tensor, and it holds on to the whole graph. Return a number: `loss.item()`.")
+def discriminator_step(D, G, opt_D, x, z):
+    loss = -gan_value(D(x), D(G(z).detach()))
+    _d_step(opt_D, loss)
+    return loss
+
+
+@wrong("discriminator_step", hint="Right for moderate logits. When D is sure and wrong, log(sigmoid(a)) and log(1 − sigmoid(a)) are −∞: "
+                                  "use your `gan_value`, which starts from logits.")
+def discriminator_step(D, G, opt_D, x, z):
+    real, fake = torch.sigmoid(D(x)), torch.sigmoid(D(G(z).detach()))
+    return _d_step(opt_D, -torch.log(real).mean() - torch.log(1 - fake).mean())
+
+
+@wrong("discriminator_step", hint="Right for moderate logits. When D is sure that a real point is fake, log(sigmoid(a)) is −∞: use your "
+                                  "`gan_value`, which starts from logits.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -torch.log(torch.sigmoid(D(x))).mean() - F.logsigmoid(-D(G(z).detach())).mean())
+
+
+@wrong("discriminator_step", hint="Right for moderate logits. A cross-entropy of probabilities stops counting at log D = −100, and has no "
+                                  "gradient there: use your `gan_value`, which starts from logits.")
+def discriminator_step(D, G, opt_D, x, z):
+    real, fake = torch.sigmoid(D(x)), torch.sigmoid(D(G(z).detach()))
+    return _d_step(opt_D, F.binary_cross_entropy(real, torch.ones_like(real))
+                   + F.binary_cross_entropy(fake, torch.zeros_like(fake)))
+
+
+@wrong("discriminator_step", hint="The step must use the noise it is given, `z`, and no noise of its own.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -gan_value(D(x), D(G(torch.randn_like(z)).detach())))
+
+
+@wrong("discriminator_step", hint="A float32 batch meets a net in float64. Use the batches that you are given, as they are; a step draws no "
+                                  "noise of its own.")
+def discriminator_step(D, G, opt_D, x, z):
+    return _d_step(opt_D, -gan_value(D(x), D(G(torch.randn(len(z), z.shape[1])).detach())))
+
+
+@wrong("discriminator_step", hint="No gradient reaches D: its logits were made under `torch.no_grad()`, or detached. Only the fakes are cut "
+                                  "off: `G(z).detach()`.")
+def discriminator_step(D, G, opt_D, x, z):
+    with torch.no_grad():
+        real, fake = D(x), D(G(z))
+    return _d_step(opt_D, -gan_value(real, fake))
+
+
+@wrong("generator_step", hint="You return a tensor, and it holds on to the whole graph. Return a number: `loss.item()`.")
+def generator_step(D, G, opt_G, z):
+    loss = non_saturating_loss(D(G(z)))
+    _g_step(opt_G, loss)
+    return loss
+
+
+@wrong("generator_step", hint="Right for moderate logits. Where D is sure of the fakes, log(sigmoid(a)) is −∞, just where G needs its "
+                              "gradient: use your `non_saturating_loss`, which starts from logits.")
+def generator_step(D, G, opt_G, z):
+    return _g_step(opt_G, -torch.log(torch.sigmoid(D(G(z)))).mean())
+
+
+@wrong("generator_step", hint="Right for moderate logits. A cross-entropy of probabilities stops counting at log D = −100, and has no "
+                              "gradient there: use your `non_saturating_loss`, which starts from logits.")
+def generator_step(D, G, opt_G, z):
+    fake = torch.sigmoid(D(G(z)))
+    return _g_step(opt_G, F.binary_cross_entropy(fake, torch.ones_like(fake)))
+
+
+@wrong("generator_step", hint="A small constant inside the logarithm keeps it finite, but where D is sure of the fakes no gradient is left: "
+                              "use your `non_saturating_loss`, which starts from logits.")
+def generator_step(D, G, opt_G, z):
+    return _g_step(opt_G, -torch.log(torch.sigmoid(D(G(z))) + 1e-12).mean())
+
+
+@wrong("generator_step", hint="A float32 batch meets a net in float64. Use the batches that you are given, as they are; a step draws no "
+                              "noise of its own.")
+def generator_step(D, G, opt_G, z):
+    return _g_step(opt_G, non_saturating_loss(D(G(torch.randn(len(z), z.shape[1])))))
+
+
+@wrong("generator_step", hint="No gradient comes back: D or G ran under `torch.no_grad()`, or D's logits were detached. In this step the "
+                              "gradient must pass through D into G.")
+def generator_step(D, G, opt_G, z):
+    fake = G(z)
+    with torch.no_grad():
+        logits = D(fake)
+    return _g_step(opt_G, non_saturating_loss(logits))
+
+
+@wrong("generator_step", hint="`opt_G.step()` is called twice. Once is one step.")
+def generator_step(D, G, opt_G, z):
+    loss = _g_step(opt_G, non_saturating_loss(D(G(z))))
+    opt_G.step()
+    return loss
+
+
+@wrong("ring", hint="One batch of real points and one of noise serve all k steps of D. Each step gets its own: call `real()` and "
+                    "`noise()` inside the loop over k.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        x, z = real(), noise()
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, x, z)
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step is not None:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="`generator_step` gets `opt_D`, so it moves D, and G never learns. It needs `opt_G`.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        loss_G = generator_step(D, G, opt_D, noise())
+        if after_step is not None:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="The loop runs one round too many: `range(steps)` already makes `steps` rounds.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps + 1):
+        losses = _round(D, G, opt_D, opt_G, real, noise, k)
+        if after_step is not None:
+            after_step(step, *losses)
+
+
+@wrong("ring", hint="A loss is used before there is one. `after_step` belongs at the end of each round, after G's step, and not inside the "
+                    "loop over k.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+            if after_step is not None:
+                after_step(step, loss_D, loss_G)
+        loss_G = generator_step(D, G, opt_G, noise())
+
+
+@wrong("ring", hint="`after_step` gets the latest loss of D, that of the last of its k steps, and not their mean.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        losses = [discriminator_step(D, G, opt_D, real(), noise()) for _ in range(k)]
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step is not None:
+            after_step(step, sum(losses) / k, loss_G)
+
+
+@wrong("dirac_gan", hint="`dirac_field`: R1 is the discriminator's penalty. Its −γψ belongs in v_ψ, not in v_θ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope) - gamma * psi, theta * slope
+
+
+@wrong("dirac_gan", hint="`dirac_field`: R1 is the discriminator's penalty, on ψ. It is −γψ in v_ψ, not −γθ in v_θ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope) - gamma * theta, theta * slope
