@@ -1549,3 +1549,8 @@ def fine_tune(source, images, labels, classes, after_step=None):
 @wrong("training", hint="get enough steps", trains="five steps")
 def fine_tune(source, images, labels, classes, after_step=None):
     return _tuned(pretrained.with_new_head(source, classes), images, labels, 0.01, 5, after_step=after_step)
+
+
+@wrong("training", hint="is the rate so large that nothing of the source is left")
+def fine_tune(source, images, labels, classes, after_step=None):
+    return _tuned(pretrained.with_new_head(source, classes), images, labels, 1.0, after_step=after_step)
