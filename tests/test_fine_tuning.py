@@ -13,6 +13,8 @@ from torch import nn
 from autograder.answers import reference_namespace
 from conftest import ROOT
 from course_lib import classify, pretrained, tuning
+from course_lib.check import judge_locally
+from course_lib.scale import Scale
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +338,19 @@ def test_the_lessons_table_is_the_benchmarks(monkeypatch):
     from tests.benchmarks.records import kept, path_of
     assert len(kept(path_of("quadrants", "cpu"), quadrants.wanted("cpu"))) == 5 * 4 * len(tuning.STRATEGIES)
     assert quadrants.MEASURED.read_text() == quadrants.as_module()
+
+
+def test_a_source_that_was_spoilt_before_the_net_was_lent_is_seen(lesson):
+    """The notebook lends the net that `fine_tune` has made already; the check must see what became of its source all the same."""
+    def spoiling(source, images, labels, classes, after_step=None):
+        source.head[-1] = nn.Linear(64, classes)
+        tuning.train(source, images, labels, lesson["make_optimizer"](source, 0.03), 150, after_step=after_step)
+        return source
+
+    verdicts = []
+    for fine_tune in (lesson["fine_tune"], spoiling):
+        data = pretrained.few(pretrained.tasks("train")["like"], 20)
+        torch.manual_seed(0)
+        names = {**lesson, "fine_tune": fine_tune, "my_net": fine_tune(pretrained.source_net(), data.images, data.labels, 5)}
+        verdicts.append(judge_locally("fine_tuning", "training", names, scale=Scale.SMOKE))
+    assert verdicts[0].passed and "changes the source net" in verdicts[1].hint

@@ -55,14 +55,18 @@ def _bitwise(got, want, what):
 
 def remembered(names, numbers, images, batch):
     """Features by a body whose parts are in different modes, and what the body does afterwards."""
-    body = staged(numbers)[:3].train()
+    body, seen = staged(numbers)[:3].train(), []
     body[1][3][1].eval()
+    hook = body[0].register_forward_pre_hook(lambda module, arguments: seen.append(len(arguments[0])))
     features = names.features_of(body, images, batch)
+    hook.remove()
     shape, graph = list(features.shape), bool(features.requires_grad)
     modes = [module.training for module in body.modules()]
     asleep = staged(numbers)[:3].eval()
     names.features_of(asleep, images, batch)
     return {"the features' shape": shape, "the features": features.detach(), "whether they carry a graph": graph,
+            "the largest number of images that the body gets at a time": max(seen, default=0),
+            "whether they were made in inference mode": features.is_inference(),
             "the modes of the body's modules afterwards": modes, "whether a body in eval mode is in train mode afterwards": asleep.training,
             "the body's own answers afterwards": body(images).detach(),
             "its statistics": tensors(body), "whether the body can still be trained": body(images).requires_grad}
@@ -80,6 +84,18 @@ def form(names, features, labels):
         return {"whether they are tensors": False}
     return {"whether they are tensors": True, "whether they have the features' type": weight.dtype == bias.dtype == features.dtype,
             "whether they carry a graph": bool(weight.requires_grad or bias.requires_grad)}
+
+
+def _at_the_optimum(features, labels, weight, bias, decay):
+    """The objective's gradient at this weight and bias, in float64, is 0 as nearly as the exercise asks."""
+    features, weight, bias = features.double(), weight.double(), bias.double()
+    error = ((features @ weight.T + bias).softmax(1) - F.one_hot(labels, len(bias))) / len(labels)
+    left = max((error.T @ features + decay * weight).abs().max().item(), error.sum(0).abs().max().item())
+    expect.true(left < 1e-6, f"{UNFINISHED} Here the gradient is still {left:.0e} somewhere; less than 1e-6 is asked for.")
+
+
+UNFINISHED = ("`linear_probe` stops before the optimum. Compute in float64, also for features in float32, and go on until the gradient is 0: "
+              "`torch.optim.LBFGS` gives up early unless it gets a large `max_iter` and tolerances far below its own.")
 
 
 @check(points=3)
@@ -100,7 +116,12 @@ def probing(student, reference, draw):
         # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it.
         expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-4, atol=1e-4)
         expect.same(bias - bias.mean(), wanted[1] - wanted[1].mean(), "`linear_probe`, the bias (up to a constant)", rtol=1e-4, atol=1e-4)
+        _at_the_optimum(features, labels, weight, bias, *decay or (0.01,))
     expect.agree_run(student, reference, form, features.float(), labels, what="`linear_probe`, asked for what it gives")
+    # Features as a ReLU gives them, with much in common: what is too slow or too coarse a search shows here.
+    features = ((draw.normal(40, 8) + 0.5).relu() * draw.uniform(8, low=0.3, high=1.0) + 3 * draw.uniform(40, 1)).float()
+    labels = torch.cat([torch.arange(4), draw.integers(0, 4, 36)])
+    _at_the_optimum(features, labels, *student.linear_probe(features, labels, 4, 0.002), 0.002)
 
 
 # --- freezing ---
@@ -161,6 +182,13 @@ def freezing(student, reference, draw):
 
 # --- frozen batch norm ---
 
+def shape_of_rows(names, rows):
+    """The shape of what a frozen BatchNorm1d makes of (n, c)."""
+    head = torch.nn.Sequential(torch.nn.BatchNorm1d(rows.shape[1])).double().eval()
+    names.freeze_norms(head)
+    return {"the shape of what a frozen BatchNorm1d makes of (n, c)": list(head(rows).shape)}
+
+
 def with_frozen_norms(names, numbers, images, labels):
     """A net trained before and after its batch norms were frozen."""
     nn = torch.nn
@@ -185,6 +213,8 @@ def with_frozen_norms(names, numbers, images, labels):
     inner = net[:3](x)
     gradient, = torch.autograd.grad((inner * torch.cos(torch.arange(inner.numel())).reshape(inner.shape)).sum(), x, allow_unused=True)
     a_step(net, optimizer, images[1], labels)
+    one_step_later = four_of(net)
+    net.requires_grad_(True)  # as `unfreeze` and `open_stages` do
     fresh = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=0.3)
     for _ in range(2):
         a_step(net, fresh, images[2], labels)
@@ -195,7 +225,8 @@ def with_frozen_norms(names, numbers, images, labels):
     copied.load_state_dict({name: 2 * value for name, value in net.state_dict().items()}, strict=False)
     return {"whether the net itself is returned": returned, "its answers at once": at_once, "the inner features in train mode": inner.detach(),
             "the gradient at the input": gradient, "the norms' four tensors when frozen": at_first,
-            "the norms' four tensors after three more steps": four_of(net), "all other weights after them": torch.cat(others).clone(),
+            "the norms' four tensors a step later": one_step_later,
+            "the norms' four tensors two steps after all parameters were let train again": four_of(net), "all other weights then": torch.cat(others).clone(),
             "the answers in train mode": net.train()(images[1]).detach(), "the answers in eval mode": net.eval()(images[1]).detach(),
             "the answers of a copy that a state dict was loaded into": copied(images[1]).detach(),
             "the answers of batch norm and dropout in train mode": aside.train()(images[0, :, :, 0, 0]).detach()}
@@ -205,9 +236,11 @@ def with_frozen_norms(names, numbers, images, labels):
 def frozen_norms(student, reference, draw):
     """Batch norm frozen in both senses, and staying so."""
     images = torch.stack([draw.normal(6, 2, 6, 6), 3 + 2 * draw.normal(6, 2, 6, 6), draw.normal(6, 2, 6, 6) - 2])
+    expect.agree_run(student, reference, shape_of_rows, draw.branch("rows").normal(6, 5), what="a net with a frozen norm")
     got = expect.agree_run(student, reference, with_frozen_norms, draw.normal(400), images, draw.integers(0, 3, 6),
                            using=[filled, staged, a_step], what="a net with frozen norms")
-    _bitwise(got["the norms' four tensors after three more steps"], got["the norms' four tensors when frozen"], "A frozen norm's tensors")
+    for later in ("a step later", "two steps after all parameters were let train again"):
+        _bitwise(got[f"the norms' four tensors {later}"], got["the norms' four tensors when frozen"], "A frozen norm's tensors")
 
 
 # --- rates by depth ---
@@ -219,12 +252,15 @@ def one_step_by_depth(names, numbers, first, rate, *factor):
     given = list(stages)
     for parameter in (*net[1][3].parameters(), *net[2].parameters()):
         parameter.requires_grad_(False)
-    optimizer = torch.optim.SGD(names.layer_rates(stages, rate, *factor), lr=100.0)  # for a group that says nothing
+    groups = list(names.layer_rates(stages, rate, *factor))
+    listed = all(isinstance(group, dict) and isinstance(group.get("params"), (list, tuple)) for group in groups)
+    optimizer = torch.optim.SGD(groups, lr=100.0)  # for a group that says nothing
     for parameter in net.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     return {"the head": tensors(net[3]), "the stage before it, frozen": tensors(net[2]), "the stage before that, half frozen": tensors(net[1]),
-            "the first stage": tensors(net[0]), "whether the list of stages is as it was": stages == given}
+            "the first stage": tensors(net[0]), "whether the list of stages is as it was": stages == given,
+            "whether the params of each group are a list": listed}
 
 
 @check(points=2)
@@ -237,6 +273,15 @@ def discriminative(student, reference, draw):
 
 
 # --- gradual unfreezing ---
+
+def open_now(names, numbers, opened):
+    """What trains, and what is in train mode, when so many stages of a net in train mode have just been opened."""
+    net = staged(numbers)
+    names.open_stages(list(net), opened)
+    return {"whether all of a stage trains, for each": [all(parameter.requires_grad for parameter in stage.parameters()) for stage in net],
+            "whether some of it does": [any(parameter.requires_grad for parameter in stage.parameters()) for stage in net],
+            "the modes of all modules": [module.training for module in net.modules()][1:]}
+
 
 def opened_by_and_by(names, numbers, images, labels, every):
     """A net whose stages are opened one by one, under an optimiser with momentum and decay that holds all of them."""
@@ -271,9 +316,11 @@ def opened_by_and_by(names, numbers, images, labels, every):
 @check(points=2, needs=["freezing"])
 def gradual(student, reference, draw):
     """Gradual unfreezing, stage by stage from the head."""
-    for step, every, count in ((0, 5, 4), (4, 5, 4), (5, 5, 4), (14, 5, 4), (15, 5, 4), (102, 5, 4), (6, 1, 9)):
+    for step, every, count in ((0, 5, 4), (3, 5, 4), (4, 5, 4), (5, 5, 4), (14, 5, 4), (15, 5, 4), (102, 5, 4), (6, 1, 9)):
         expect.agree(student, reference, "stages_open", step, every, count)
     numbers, images, labels = draw.normal(400), draw.normal(8, 2, 6, 6), draw.integers(0, 3, 8)
+    for opened in (1, 2):
+        expect.agree_run(student, reference, open_now, numbers, opened, using=[filled, staged], what=f"`open_stages` with {opened} open")
     got = expect.agree_run(student, reference, opened_by_and_by, numbers, images, labels, 2, using=[filled, staged, a_step, tensors],
                            what="gradual unfreezing")
     _bitwise(got["the same, closed, two steps later"], got["two lower stages, all open, before they are closed"], "A closed stage")
@@ -284,17 +331,33 @@ def gradual(student, reference, draw):
 
 def advice(names, tables):
     """What the learner's `choose` answers to each question about each table of runs."""
-    return [names.choose([dict(run) for run in runs], *question) for runs, questions in tables for question in questions]
+    def answer(runs, question):
+        try:
+            return names.choose(runs, *question)
+        except (ValueError, IndexError) as error:
+            if any(words in str(error) for words in ("empty", "data point", "out of range")):  # such as the max() of nothing
+                return "nothing: none is left"
+            raise
+
+    answers, kept = [], True
+    for runs, questions in tables:
+        for question in questions:
+            given = [dict(run) for run in runs]
+            answers.append(answer(given, question))
+            kept = kept and given == runs
+    return {"its answers": answers, "whether the list of runs is as it was": kept}
 
 
-SIZES = (10, 400)
+SIZES = {"like": (10, 400), "unlike": (10, 150)}
+NEAR = {("like", 10): [50, 3, 10], ("like", 400): [80, 150, 300, 5000], ("unlike", 10): [35, 3, 10], ("unlike", 150): [45, 300, 200, 5000]}
 
 
 def _made_up_table(draw, cheapest, seeds):
     """(runs in a random order, questions about them). Of seven strategies in each quadrant the differences from the best are so many standard
     errors: 0, nearly 2, under 1, over 2, over 2√7, far more than any luck, and over 1. cheapest: which of these is the cheapest, by quadrant."""
     names, runs, questions = ["probe", "upper", "all", "depth", "gradual", "scratch", "norms"], [], []
-    for (size, likeness), bargain in zip(((size, likeness) for size in SIZES for likeness in ("like", "unlike")), cheapest):
+    quadrants = [(size, likeness) for sizes in zip(*SIZES.values()) for size, likeness in zip(sizes, SIZES)]
+    for (size, likeness), bargain in zip(quadrants, cheapest):
         luck = draw.normal(seeds, std=0.05)  # good and bad seeds, shared by all
         apart = [0.0, draw.number(1.85, 1.97), draw.number(0.3, 0.8), draw.number(2.1, 2.3), draw.number(5.6, 7.0), draw.number(60.0, 80.0),
                  draw.number(1.2, 1.6)]
@@ -308,46 +371,72 @@ def _made_up_table(draw, cheapest, seeds):
             pattern = (pattern - pattern.mean()) / pattern.std()
             # At the luckiest seed the second is the best of all, and the others are at their worst.
             pattern = pattern.roll((luck.argmax() - (pattern.argmin() if place == 1 else pattern.argmax())).item())
-            if place == 3 and size == SIZES[0]:  # a little worse than the second, and at every seed
+            if place == 3 and size == 10:  # a little worse than the second, and at every seed
                 pattern = patterns[1]
             patterns.append(pattern)
-            worse = 0.008 * (pattern + errors / seeds ** 0.5) * (place > 0)
+            # With many images the second is spread so widely that its mean is below that of one that is told apart.
+            worse = (0.02 if place == 1 and size > 10 else 0.008) * (pattern + errors / seeds ** 0.5) * (place > 0)
             for seed in range(seeds):
                 slow = 20 * (seed == 3) * (1.0 if place == bargain else draw.number(0.0, 0.2))  # one slow run makes the cheapest dear, on the mean
+                took = costs[place].item() + draw.number(0.0, 0.05) + slow
+                if seed == 1 and place == (2 if bargain == 0 else 0):
+                    took = 0.25  # one fast run, of a dearer one
                 runs.append({"strategy": names[order[place]], "per_class": size, "likeness": likeness, "seed": 7 * seed + 2,
-                             "accuracy": round((0.8 + luck[seed] - worse[seed]).item(), 6),
-                             "seconds": round(1024 * (costs[place].item() + draw.number(0.0, 0.05) + slow)) / 1024})
-        near = {10: [50, 3, 10], 400: [80, 300, 150, 5000]}[size]
-        exactly = sorted(run["seconds"] for run in runs[-seeds * len(apart):] if run["strategy"] == names[order[costs.argsort()[1]]])[seeds // 2]
-        budgets = [100.0, exactly, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
+                             "accuracy": round((0.8 + luck[seed] - worse[seed]).item(), 6), "seconds": round(1024 * took) / 1024})
+        near = NEAR[likeness, size]
+        taken = sorted(run["seconds"] for run in runs[-seeds * len(apart):] if run["strategy"] == names[order[costs.argsort()[1]]])
+        low, high = taken[(seeds - 1) // 2], taken[seeds // 2]  # the median is between them, or both
+        budgets = [100.0, (low + high) / 2, (3 * low + high) / 4, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
         questions += [[near[draw.integers(0, 3, 1).item()], likeness, budget] for budget in budgets] + [[each, likeness, 100.0] for each in near[:2]]
     return [runs[place] for place in draw.permutation(len(runs))], questions
+
+
+# Four strategies that are equal at every seed, the cheapest last: no difference isn't more than twice no error.
+EQUALS = ([{"strategy": name, "per_class": 20, "likeness": "like", "seed": seed, "accuracy": right / 64, "seconds": seconds}
+           for name, seconds in (("all", 4.0), ("depth", 3.0), ("gradual", 2.0), ("upper", 1.0)) for seed, right in enumerate((48, 52, 45, 50))],
+          [[20, "like", 100.0], [20, "like", 3.5]])
 
 
 @check(points=2)
 def chooser(student, reference, draw):
     """The cheapest strategy of those that can't be told from the best."""
-    tables = [_made_up_table(draw, cheapest, seeds) for cheapest, seeds in (((1, 2, 3, 6), 5), ((5, 6, 4, 3), 7), ((3, 1, 5, 2), 5), ((0, 4, 6, 1), 7))]
-    expect.agree_run(student, reference, advice, tables, what="`choose`, asked several times about made-up runs")
+    tables = [_made_up_table(draw, cheapest, seeds) for cheapest, seeds in (((1, 2, 3, 6), 5), ((5, 6, 4, 3), 7), ((3, 1, 5, 2), 4), ((0, 4, 6, 1), 6))]
+    expect.agree_run(student, reference, advice, [*tables, EQUALS], what="`choose`, asked several times about made-up runs")
 
 
 # --- accumulation ---
 
 def accumulated(names, numbers, images, labels, sizes):
-    """Weights after two accumulated steps, with old gradients lying about; the mean losses; the mode afterwards."""
+    """Weights after two accumulated steps, with old gradients lying about; the mean losses; the mode afterwards; what lived meanwhile."""
+    import weakref
     nn = torch.nn
     net = filled(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)), numbers)
     optimizer = torch.optim.SGD(net.parameters(), 0.3, momentum=0.9, weight_decay=0.1)
     net.train()[1].eval()  # frozen, so that the parts still make the whole
     nn.functional.cross_entropy(net(images), labels).backward()
-    found, seen = {}, []
-    net[0].register_forward_pre_hook(lambda module, arguments: seen.append(len(arguments[0])))
+    found, seen, kept, alive, floats = {}, [], weakref.WeakSet(), [], []
+
+    class Kept:  # what a graph keeps for the backward pass, for as long as it does
+        def __init__(self, tensor):
+            self.tensor, self.part = tensor.detach(), len(seen)  # undetached, an output would hold its own graph
+            kept.add(self)
+
+    def before_a_part(module, arguments):
+        alive.append(len({each.part for each in kept}))
+        seen.append(len(arguments[0]))
+
+    net[0].register_forward_pre_hook(before_a_part)
     for number, split in enumerate(sizes, 1):
-        value = names.accumulated_step(net, optimizer, list(zip(images.split(split), labels.split(split))))
+        with torch.autograd.graph.saved_tensors_hooks(Kept, lambda held: held.tensor):
+            value = names.accumulated_step(net, optimizer, list(zip(images.split(split), labels.split(split))))
+        floats.append(isinstance(value, float))
         found[f"the weights after step {number}"] = tensors(net)
-        found[f"the mean loss of step {number}"] = value.detach() if isinstance(value, torch.Tensor) else value
+        found[f"the mean loss of step {number}"] = value = value.detach() if isinstance(value, torch.Tensor) else value
+        kept.clear()
     found["the modes of the net and its layers"] = [module.training for module in net.modules()]
     found["the sizes of the parts that it was given, sorted"] = sorted(seen)
+    found["the number of earlier parts whose graphs are alive when a part is taken"] = max(alive, default=0)
+    found["whether the mean loss is a float"] = all(floats)
     return found
 
 
@@ -355,7 +444,7 @@ def accumulated(names, numbers, images, labels, sizes):
 def accumulation(student, reference, draw):
     """Accumulated gradients that are exactly the large batch's."""
     numbers, images, labels = draw.normal(400), draw.normal(12, 2, 6, 6), draw.integers(0, 3, 12)
-    for sizes in ([[12], [12]], [[7, 4, 1], [2, 9, 1]], [[4, 4, 4], [1, 11]]):
+    for sizes in ([[7, 4, 1], [2, 9, 1]], [[12], [12]], [[4, 4, 4], [1, 11]]):
         expect.agree_run(student, reference, accumulated, numbers, images, labels, sizes, using=[filled, tensors],
                          what=f"`accumulated_step` with parts of {' and '.join(map(str, sizes[0]))} images")
 
@@ -367,11 +456,23 @@ def weights_after_tuning(names, state, images, labels, classes, seed):
     from course_lib import pretrained
     source = pretrained.untrained(len(state["head.2.bias"])).eval()
     source.load_state_dict(state)
+
+    class Enough(BaseException):
+        pass
+
+    def stop(step, loss):
+        raise Enough
+
     net = names.made("my_net")
+    torch.manual_seed(seed)
     if net is None:
-        torch.manual_seed(seed)
         bar = iter(names.progress(range(1000)))
         net = names.fine_tune(source, images, labels, classes, lambda step, loss: next(bar, None))
+    else:
+        try:  # the net was made of another source: see what becomes of this one, as far as the first step
+            names.fine_tune(source, images, labels, classes, stop)
+        except Enough:
+            pass
     if net is not None and not isinstance(net, torch.nn.Module):
         return {}
     own = source.state_dict()
@@ -428,7 +529,8 @@ def _load(net, state):
 SPOILT = ("`fine_tune` changes the source net that it is given: whoever fine-tunes it next begins with something else. "
           "`pretrained.with_new_head` makes a copy; train that.")
 SCRATCH = ("This net doesn't begin from the source's weights: the filters of its stem have nothing in common with the source's. "
-           "`pretrained.with_new_head` copies the net that you are given; does something set it back, or make a new one?")
+           "`pretrained.with_new_head` copies the net that you are given; does something set it back, or make a new one? Or is the rate so large "
+           "that nothing of the source is left?")
 UNTRAINED = ("The net that comes back has the source's body to the last bit, and a head that guesses. Is it the one that was trained, and not "
              "the one that it was copied from?")
 GUESSING = ("Your net was trained, and does hardly better than guessing. Is its new head among what the optimiser holds, do the labels still "

@@ -38,6 +38,18 @@ def features_of(body, images, batch=256):
 
 
 @right("probing")
+def features_of(body, images, batch=256):
+    # Parts of equal size, none larger than a batch.
+    modes = {module: module.training for module in body.modules()}
+    body.eval()
+    with torch.no_grad():
+        maps = [body(part) for part in images.tensor_split(math.ceil(len(images) / batch))]
+    for module in modes:
+        module.training = modes[module]
+    return torch.cat([x.mean((-2, -1)) if x.ndim == 4 else x for x in maps])
+
+
+@right("probing")
 def linear_probe(features, labels, classes, decay=1e-2):
     # Newton's method on all (d + 1)·classes numbers, with a step that is halved until the objective falls.
     x = torch.cat([features.detach().double(), torch.ones(len(features), 1, dtype=torch.float64)], dim=1)
@@ -103,6 +115,13 @@ def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
 
 # --- frozen_norms ---
 
+def _as_buffers(norm):
+    for name in ("weight", "bias"):
+        value = getattr(norm, name).detach().clone()
+        delattr(norm, name)
+        norm.register_buffer(name, value)
+
+
 @right("frozen_norms")
 def freeze_norms(net):
     # The layer itself, unable to go to train mode: a subclass takes the place of its class.
@@ -111,9 +130,7 @@ def freeze_norms(net):
             kind = type(module)
             module.__class__ = type("Frozen" + kind.__name__, (kind,), {"train": lambda self, mode=True: nn.Module.train(self, False)})
             module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad = False
-                parameter.grad = None
+            _as_buffers(module)
     return net
 
 
@@ -147,8 +164,7 @@ def freeze_norms(net):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
             module.train = lambda mode=True, norm=module: norm
-            module.weight.requires_grad_(False).grad = None
-            module.bias.requires_grad_(False).grad = None
+            _as_buffers(module)
     return net
 
 
@@ -288,14 +304,16 @@ def accumulated_step(net, optimizer, parts):
 
 @right("accumulation")
 def accumulated_step(net, optimizer, parts):
-    # One graph for all parts: right, and as large as the large batch.
+    # The mean is summed as a tensor, whose graph has given up what it kept, and becomes a float at the end.
     counts = torch.tensor([len(labels) for _, labels in parts], dtype=torch.float64)
-    losses = torch.stack([F.cross_entropy(net(images), labels) for images, labels in parts])
-    loss = (losses * (counts / counts.sum())).sum()
-    optimizer.zero_grad()
-    loss.backward()
+    net.zero_grad()
+    mean = 0
+    for share, (images, labels) in zip(counts / counts.sum(), parts):
+        loss = F.cross_entropy(net(images), labels) * share
+        loss.backward()
+        mean = mean + loss
     optimizer.step()
-    return loss
+    return mean.item()
 
 
 @right("accumulation")

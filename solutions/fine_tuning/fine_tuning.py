@@ -167,7 +167,7 @@ def linear_probe(features, labels, classes, decay=1e-2):
     features @ weight.T + bias, plus decay/2 · ‖weight‖². The bias is free.
 
     features (n, d), labels (n,) int64, with each class among them. Two tensors of the features'
-    type, without a graph, at the optimum: the gradient is below 1e-6 everywhere.
+    type, without a graph, at the optimum: the gradient there is below 1e-6 everywhere.
     """
     ### BEGIN SOLUTION
     x = features.detach().double()
@@ -250,7 +250,7 @@ plt.show()
 
 # %% [markdown]
 # Read each panel from left to right. With 40 images a class to learn from (one run at the scale `cpu`) we saw: EfficientNet-Lite0 on Fashion-MNIST, from 0.47 at the stem up to 0.85 at stage 5, and 0.81 at the head; the source net on other clothes 0.75 at the stem, 0.84 at stage 2, 0.81 at the head; on digits 0.51, 0.76 and 0.75. In all three the middle has what the new task needs, and the stages after it add nothing.
-# Do the last ones *lose* something, because they have specialised in classes of their own? One run doesn't show it: a share of 400 or 500 test images has a standard error of about 0.02, and the highest bar was picked afterwards. Besides, stages differ in width, and the pooling drops positions.
+# Do the last ones *lose* something, because they have specialised in classes of their own? One run doesn't show it: a share of 400 to 1,000 test images has a standard error of 0.02 to 0.013, and the highest bar was picked afterwards. Besides, stages differ in width, and the pooling drops positions.
 #
 # Yosinski et al. (2014) asked it in another way, without probes: ImageNet's classes split 500/500, the first $n$ layers of a net taken over and frozen, the rest trained anew. They found two reasons for losses: specialisation at the top, and, in the middle, layers that had adapted to each other and were parted.
 #
@@ -260,7 +260,7 @@ plt.show()
 #
 # 1. **The gradient.** `requires_grad_(False)` on each parameter; backward doesn't compute it any more. (`module.requires_grad = False`, without the underscore, sets an attribute that nobody reads. Python doesn't complain.)
 # 2. **A gradient that is already there.** An optimiser looks at `p.grad`, and not at `requires_grad`. What is left in `.grad` is used again in every step; if it is set to zeros, as `zero_grad(set_to_none=False)` does, weight decay and momentum still act. Only `None` means "leave alone".
-# 3. **Weight decay and momentum.** SGD with momentum $\mu$, decay $\lambda$ and rate $\eta$ does $v \leftarrow \mu v + g + \lambda w$, $w \leftarrow w - \eta v$. With $g = 0$ from now on, and $\lambda = 0$, the weights still run on by $\eta\,(\mu v + \mu^2 v + \dots) = \eta\,\mu v/(1-\mu)$: nine times $\eta v$ for $\mu = 0.9$.
+# 3. **Weight decay and momentum.** SGD with momentum $\alpha$, decay $\lambda$ and rate $\eta$ does $v \leftarrow \alpha v + g + \lambda w$, $w \leftarrow w - \eta v$. With $g = 0$ from now on, and $\lambda = 0$, the weights still run on by $\eta\,(\alpha v + \alpha^2 v + \dots) = \eta\,\alpha v/(1-\alpha)$: nine times $\eta v$ for $\alpha = 0.9$.
 # 4. **Batch norm's statistics.** Buffers, not parameters: they move in every forward pass in train mode. The next exercise is about them.
 #
 # The third, in numbers. Each row is a way to "freeze" a layer after five steps; what is printed is how far its weights have moved 50 steps later:
@@ -302,7 +302,7 @@ for name, way in (("requires_grad as an attribute", attribute),
                   ("gradients set to zero", zeros_as_gradients),
                   ("no gradients, and None left", gradients_off_and_gone)):
     print(f"{name:>30}: moved by {100 * moved_by(way):7.3f} % with momentum and decay, "
-          f"{100 * moved_by(way, 0.0, 5e-4):7.3f} % with decay alone")
+          f"{100 * moved_by(way, 0.0, 5e-4):7.3f} % without momentum")
 
 # %% [markdown]
 # ### Exercise 2 · Freeze, thaw, optimise  *(easy, 15 minutes)*
@@ -348,7 +348,7 @@ def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
 check("freezing")
 
 # %% [markdown]
-# **What freezing saves.** Parameters stay in memory. What goes: their gradients, their optimiser state, and the part of the backward pass that nobody needs. Click stages away below, and look for the surprise. In a convolution the forward pass, the gradient for the weights and the gradient for the input cost about the same. A frozen *late* stage saves only the second, a third of its time at most, as long as an early one trains: the gradient has to pass through it. A frozen *early* stage, with nothing to train before it, saves two thirds.
+# **What freezing saves.** Parameters stay in memory. What goes: their gradients, their optimiser state, and the part of the backward pass that nobody needs. Click stages away below, and look for the surprise. In a convolution the forward pass, the gradient for the weights and the gradient for the input take as many multiplications each. A frozen *late* stage saves only the second, a third of them, as long as an early one trains: the gradient has to pass through it. A frozen *early* stage, with nothing to train before it, saves two thirds (the very first convolution a half: nobody asks for a gradient of the images anyway).
 #
 # And a trap: what is frozen when the optimiser is made isn't in it. Thaw it later, and it gets gradients that nobody uses; it never trains, and nothing complains. After thawing, make a new optimiser; or let the first one hold everything, and freeze afterwards.
 
@@ -404,14 +404,14 @@ print("You predicted:", my_predictions["body changes"])
 #
 # ### Exercise 3 · Batch norm, frozen for good  *(hard, 30 minutes)*
 #
-# Write `freeze_norms`: after it, every `BatchNorm1d` and `BatchNorm2d` in the net computes what it computes in eval mode, with the four tensors that it has now, whatever `train()` is called later; and no optimiser moves them, not even one that has been running with momentum. Everything around them trains as before: gradients pass through, dropout drops.
+# Write `freeze_norms`: after it, every `BatchNorm1d` and `BatchNorm2d` in the net computes what it computes in eval mode, with the four tensors that it has now, whatever `train()` is called later; and no optimiser moves them, not even one that has been running with momentum, and not even when somebody lets all parameters train again (as `unfreeze` does, and `open_stages` in section 3 will). Everything around them trains as before: gradients pass through, dropout drops.
 # And a checkpoint must still fit: `net.state_dict()` has `weight`, `bias`, `running_mean` and `running_var` of each of these layers under the names they had. (`num_batches_tracked`, a mere counter, may go.)
 #
-# There are two ways. Change the layer, so that it can't go to train mode; or put another one in its place, which has the four tensors as buffers (torchvision's older detection models do, when they begin from trained weights).
+# There are two ways. Change the layer, so that it can't go to train mode and its weight and bias are buffers and no longer parameters; or put another one in its place, which has the four tensors as buffers (torchvision's older detection models do, when they begin from trained weights).
 #
 # <details><summary>Hint 1</summary>
 #
-# A class with four `register_buffer`s and `F.batch_norm(x, mean, var, weight, bias, training=False, eps=…)`. The layer's own `eps`: EfficientNet's is 1e-3, and not torch's 1e-5.
+# A class with four `register_buffer`s and `F.batch_norm(x, mean, var, weight, bias, training=False, eps=…)`. The layer's own `eps`: EfficientNet's is 1e-3, and not torch's 1e-5. (To keep the layer instead: `del norm.weight`, and then `norm.register_buffer("weight", …)` with a detached copy.)
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -422,8 +422,8 @@ print("You predicted:", my_predictions["body changes"])
 def freeze_norms(net):
     """Make every BatchNorm1d and BatchNorm2d below `net`, at any depth, compute what it computes in
     eval mode, for good: with the weight, bias, running mean and running variance that it has now,
-    which no training moves any more, in whatever mode the net is. They keep their names in
-    `net.state_dict()`.
+    which no training moves any more, in whatever mode the net is and whatever `unfreeze` is called
+    on. They keep their names in `net.state_dict()`.
 
     Changes the net in place, and returns it. All other layers stay as they are.
     """
@@ -458,7 +458,7 @@ tuning.train(net, ten_digits.images, ten_digits.labels, make_optimizer(net, 0.03
 print(f"with frozen norms: {before:.3f} before, {source_accuracy(net):.3f} after")
 
 # %% [markdown]
-# The other end of the same mistake: freezing left on where it doesn't belong. Detectron and detectron2 freeze the stem and the first residual stage of an ImageNet backbone by default. Train a detector from scratch and forget that, and both stay at random numbers: Mask R-CNN with group norm came to 36.2 box AP so, and to 39.5 with all stages trained (notes with Wu & He's code, Detectron's `projects/GN`, 3× schedule).
+# The other end of the same mistake: freezing left on where it doesn't belong. Detectron and detectron2 freeze the stem and the first residual stage of an ImageNet backbone by default. Train a detector from scratch and forget that, and both stay at random numbers: Mask R-CNN with group norm came to 36.2 box AP (average precision, in percent) so, and to 39.5 with all stages trained (notes with Wu & He's code, Detectron's `projects/GN`, 3× schedule).
 
 # %% [markdown]
 # ## 3 · Strategies
@@ -472,7 +472,7 @@ print(f"with frozen norms: {before:.3f} before, {source_accuracy(net):.3f} after
 # | gradual | the head, then a stage more after each tenth of the steps | 0.1, ÷ 2.6 a stage | each stage meets a head that already makes sense |
 # | rates by depth | all, early stages slower | 0.1, ÷ 2.6 a stage | the same, without a switch |
 # | all, small rate | all | 0.01 | what is good need not move far |
-# | LP-FT | the probe first, then all | 0.01 | no random head that pushes the features about |
+# | LP-FT: linear probing, then fine-tuning | the probe first, then all | 0.01 | no random head that pushes the features about |
 # | all, one rate | all | 0.03 | it is only an initialisation |
 # | from scratch | all, from random numbers | 0.1 | nothing to unlearn |
 #
@@ -498,7 +498,7 @@ def layer_rates(stages, rate, factor=2.6):
 
     stages: a list of modules, from the input to the head. A group holds those parameters of its
     stage that train now. Every stage counts for the depth, also one that has none. Returns a list
-    of dicts with "params" and "lr".
+    of dicts with "params" (a list) and "lr".
     """
     ### BEGIN SOLUTION
     groups = []
@@ -613,7 +613,7 @@ live_run("Fine-tuning, live", tune, steps=100, curves=("test images right",), le
 # %% [markdown]
 # ### Why a bad head spoils good features
 #
-# A new head is random. In the first steps its errors are large, and the gradient that it sends into the body is, for one image, $W^\top (p - t)$: the error, seen through a random $W$. The body is moved to please weights that mean nothing, and only for the images that were shown. In directions that the training images don't use the features stay, so old and new no longer fit: **feature distortion** (Kumar et al. 2022).
+# A new head is random. In the first steps its errors are large, and the gradient that it sends into the body is, for one image, $W^\top (p - t)$, with $p$ the softmax and $t$ the label as one-hot: the error, seen through a random $W$. The body is moved to please weights that mean nothing, and only for the images that were shown. In directions that the training images don't use the features stay, so old and new no longer fit: **feature distortion** (Kumar et al. 2022).
 # They prove it for linear nets of two layers, and measure it on ten shifted test sets: fine-tuning is 2 percentage points better than the probe in distribution, and 7 worse out of it. Their remedy, LP-FT, is to begin from the probe, where $p - t$ is small already: 1 and 10 points better than fine-tuning.
 #
 # Watch it happen. How far have the features of images that are **not** trained on moved at the end, when the head began at random, and when it began as the probe? The source's batch norms are frozen for this, by your function: statistics that drift would move features too, and here only weights shall.
@@ -639,7 +639,7 @@ for name in ("all, one rate", "all, small rate", "LP-FT"):
 # | all, small rate | 1.66 (1.49 to 2.01) | 1.57 (1.40 to 1.84) | 1.14 (1.06 to 1.26) |
 # | LP-FT | 0.45 (0.43 to 0.48) | 0.42 (0.38 to 0.45) | 0.35 (0.31 to 0.38) |
 #
-# The clean comparison is between the last two rows, which have the same rate, 0.01, and the same images: behind a random head the features move three to five times as far. (The first row has three times the rate. It varies so much from seed to seed that it can't be told from the second.) So features *are* distorted, and the probe prevents most of it. Whether that makes a better net is another question; sections 4 and 5 ask it.
+# The clean comparison is between the last two rows, which have the same rate, 0.01, and the same images: behind a random head the features move more than three times as far. (The first row has three times the rate. It varies so much from seed to seed that it can't be told from the second.) So features *are* distorted, and the probe prevents most of it. Whether that makes a better net is another question; sections 4 and 5 ask it.
 #
 # ### What caching is worth
 #
@@ -747,7 +747,7 @@ plt.show()
 #
 # Turn the table into advice: a function of how many images there are, how like they are, and how much time there is. It must agree with what was measured, and with how *well* it was measured. If two strategies can't be told apart, take the cheaper one.
 #
-# When can they be told apart? Strategies were run with the same seeds, and a seed means the same images for all. So compare within each seed: $d_s = a_s - b_s$, with the mean $\bar d$ and the standard error $\mathrm{se} = \sqrt{\tfrac{1}{n-1}\sum_s (d_s - \bar d)^2}\,/\sqrt{n}$ over $n$ seeds. What is common to both (a lucky choice of images) falls out of the difference, though it is in the spread of each. Count
+# When can they be told apart? Strategies were run with the same seeds, and a seed means the same images for all. So compare within each seed: $d_s = a_s - b_s$, the best's accuracy minus the other's, with the mean $\bar d$ and the standard error $\mathrm{se} = \sqrt{\tfrac{1}{n-1}\sum_s (d_s - \bar d)^2}\,/\sqrt{n}$ over $n$ seeds. What is common to both (a lucky choice of images) falls out of the difference, though it is in the spread of each. Count
 # a strategy as told apart from the best if $\bar d > 2\,\mathrm{se}$.
 #
 # <details><summary>Hint 1</summary>
@@ -769,7 +769,8 @@ def choose(runs, per_class, likeness, budget):
     logarithm. A strategy whose median of seconds is above `budget` is out; at least one keeps to
     it. The best is the one with the highest mean accuracy; a strategy is told apart from it if the
     mean of the differences, seed by seed, is above twice its standard error. The cheapest has the
-    lowest median of seconds. Returns its name.
+    lowest median of seconds. Two sizes that are equally near, or two equal costs, don't occur.
+    Returns its name.
     """
     ### BEGIN SOLUTION
     runs = [run for run in runs if run["likeness"] == likeness]
@@ -823,7 +824,7 @@ for one, other in (("head only", "from scratch"), ("all, one rate", "all, small 
 # **What five seeds say**, in percentage points, with the standard error of the mean difference:
 #
 # * *Few, like: head only.* **Corrected.** The probe is 3.1 ± 0.8 behind the upper half, and can't be told from a net that began from nothing (2.6 ± 2.0). The upper half and everything at either rate can't be told apart.
-# * *Few, unlike: open the upper half.* **Confirmed**, and everything at one rate is as good (0.1 ± 0.6). From scratch is 4.1 ± 1.6 behind, the probe 16.9 ± 1.0.
+# * *Few, unlike: open the upper half.* **Confirmed**, and everything at one rate is as good (0.1 ± 0.6). Behind everything at one rate, whose mean is the highest here, from scratch is 4.1 ± 1.6, the probe 16.9 ± 1.0.
 # * *Many, like: open all, with a small rate.* **Half confirmed.** Opening is right: the probe is 4.6 ± 0.2 behind, from scratch 1.4 ± 0.3. The small rate isn't needed. LP-FT, the upper half, one rate and rates by depth can't be told apart, and the small rate is 0.42 ± 0.15 behind the first of them.
 # * *Many, unlike: from scratch.* **Can't be told.** It is the best here; everything at one rate is 0.26 ± 0.14 behind, which is within two standard errors; all others are told apart from it.
 #
@@ -867,8 +868,8 @@ print("You predicted the smaller loss under noise for:", my_predictions["noise"]
 # %% [markdown]
 # Three shifts, three answers:
 #
-# * **Noise.** The probe loses most, in every quadrant: 15.4 ± 0.8 points more than everything at one rate with few images like the source's, 31.4 ± 1.0 with many digits. From scratch loses least, or as little as the least. LP-FT, which spared the features, loses more than the same rate behind a random head on clothes (9.2 ± 1.6 and 4.3 ± 0.4); on digits that can't be told.
-# * **Blur.** On digits it is the other way round: the probe loses 13 and 15 points, everything at one rate 20 and 36, from scratch 29 and 34. With few clothes from scratch loses 8, all the others 2 to 3; with many, from scratch and the probe lose least, 3 each.
+# * **Noise.** The probe loses most in three quadrants; on many clothes it can't be told from LP-FT. Beside everything at one rate it loses 15.4 ± 0.8 points more on few clothes, and 31.4 ± 1.0 on many digits. From scratch loses least, or as little as the least. LP-FT, which spared the features, loses more than the same rate behind a random head on clothes (9.2 ± 1.6 and 4.3 ± 0.4); on digits that can't be told.
+# * **Blur.** On digits it is the other way round: the probe loses 13 and 15 points, everything at one rate 20 and 36, from scratch 29 and 34. (On few digits LP-FT loses less still, 9: the probe is 3.4 ± 1.4 behind it.) With few clothes from scratch loses 8, all the others 2 to 3; with many, from scratch and the probe lose least, 3 each.
 # * **Rotation.** On clothes from scratch loses least, 17 and 29 points. On few digits all lose about the same; on many, the probe loses nearly twice as much as the next.
 #
 # So there is no robust strategy, only one that is robust against something. And a small loss isn't a good result: on few noisy digits, from scratch and everything at one rate lose 8 and 13 points and end level at 0.61. Kumar et al. found that the probe loses less, on other shifts and with larger nets. Why each way of training leaves a net open to another shift we haven't measured. Measure on your own shift before you choose a strategy for its robustness.
@@ -1058,14 +1059,14 @@ print(f"left and right swapped: the same answer in {share(named(pair) == named(s
       "of what two other things would move them by")
 
 # %% [markdown]
-# One of two things is named nearly always, and never both; the average is taken over all places, so even an empty one dilutes a single thing. And which of the two stood on the left is largely gone from the features that a head gets to see.
+# One of two things is named nearly always, and never both; the average is taken over all places, so even an empty one dilutes a single thing. Swapping the two moves the features by 0.4 of what two other things would, and the answer stays the same in 8 of 10 pictures.
 
 # %% [markdown]
 # ## 8 · Fine-tune
 #
 # ### Exercise 8 · A recipe of your own  *(medium, 15 minutes)*
 #
-# The source net, 20 images of each of five classes like its own, 150 steps' worth of time. You choose: what is frozen, what begins as what, which rates. Your net's weights are laid into a net of the judge's, and that is judged on other images of the same classes: at least 0.7 of them right. (Beside that the check prints `stem`, the cosine between your stem's filters and the source's: near 1 when you began from them, about 0 from scratch.) In grading the hundred images are others, and the classes are renumbered in secret.
+# The source net, 20 images of each of five classes like its own, and about 150 steps (nobody counts them). You choose: what is frozen, what begins as what, which rates. Your net's weights are laid into a net of the judge's, and that is judged on other images of the same classes: at least 0.7 of them right. And `stem`, the cosine between your stem's filters and the source's, has to be at least 0.5: it is near 1 when you began from them, and about 0 from scratch. In grading the hundred images are others, and the classes are renumbered in secret.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1155,8 +1156,8 @@ plt.show()
 #
 # ## 9 · In your own words
 #
-# In 120 to 250 words. Somebody tells you: "I froze the backbone, so my 40 images per class can't hurt it, and I opened everything at the end with the usual rate to squeeze out the last percent. In eval mode it is worse than before." Name two things that may have gone wrong, how you would tell which it is (a measurement for each, and what it would show), and what you would do instead with 40 images a class that are
-# unlike the source's. Support each point by a number from this notebook.
+# In 120 to 250 words. Somebody tells you: "I froze the backbone, so my 20 images per class can't hurt it, and I opened everything at the end with the usual rate to squeeze out the last percent. In eval mode it is worse than before." Name two things that may have gone wrong, how you would tell which it is (a measurement for each, and what it would show), and what you would do instead with 20 images a class that are
+# unlike the source's. Support each point by a number where this notebook has one.
 #
 # <details><summary>What a good answer has in it</summary>
 #
@@ -1167,9 +1168,9 @@ plt.show()
 # ### BEGIN SOLUTION
 # First suspect: batch norm's statistics. Freezing parameters leaves buffers moving, so the "frozen" backbone was normalised by the training batches and drifted. In section 2 no weight below the head had moved, and yet the running means and variances had, and the source task with its old head fell from 0.948 to 0.793. I would compare the backbone's `state_dict` with the checkpoint's, tensor by tensor: if only `running_mean` and `running_var` differ, that is it.
 #
-# Second suspect: opening everything at the usual rate, over a head that isn't good yet, pushes the features about. I would measure how far the features of held-out images have moved from the source's: in section 3, at one and the same rate, by 1.57 of their size behind a random head and by 0.42 behind the probe. If the statistics are as they were and the features aren't, the rate and the head are to blame. If neither has moved, I would look for weight decay or momentum that moves frozen weights.
+# Second suspect: opening everything at the usual rate, over a head that isn't good yet, pushes the features about. I would measure how far the features of held-out images have moved from the source's: in section 3, at one and the same rate, by 1.57 of their size behind a random head and by 0.42 behind the probe. (It is the lesser suspect: with few digits one rate came out 3.7 ± 0.8 points ahead of the small one.) If the statistics are as they were and the features aren't, the rate and the head are to blame.
 #
-# 40 a class wasn't measured; the nearest is 5. There, unlike the source's, the probe got 0.568, from scratch 0.696, the upper half 0.736 and everything at one rate 0.737; seed by seed, scratch is 4.1 ± 1.6 points behind the last. So: batch norm frozen for good, the upper half open at 0.03, and from scratch run as a control, because at 400 a class it is the best.
+# 20 a class wasn't measured; the nearest is 5. There, unlike the source's, the probe got 0.568, from scratch 0.696, the upper half 0.736 and everything at one rate 0.737; seed by seed, scratch is 4.1 ± 1.6 points behind the last. So: batch norm frozen for good, the upper half open at 0.03, and from scratch run as a control, because at 400 a class it is the best.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
@@ -1177,7 +1178,7 @@ plt.show()
 #
 # * ½ · Statistics: `requires_grad_(False)` leaves batch norm's running statistics moving in train mode. Test: compare the body's `state_dict` before and after, or ask the source task again with the old head.
 # * ½ · A second fault that isn't the first: features distorted by a random head or too large a rate (test: distance of held-out features from the source's), or frozen weights moved by decay or momentum (test: weights compared bit by bit).
-# * ½ · A strategy for few and unlike that the measured table supports, with its uncertainty. (40 a class isn't in it; 5 is the nearest. The upper half or everything at one rate: not the head alone.)
+# * ½ · A strategy for few and unlike that the measured table supports, with its uncertainty. (20 a class isn't in it; 5 is the nearest. The upper half or everything at one rate: not the head alone.)
 # * ½ · At least two numbers from the notebook.
 #
 # A frequent wrong answer: "it overfits". Then training accuracy would be high in eval mode too.
@@ -1187,7 +1188,7 @@ plt.show()
 #
 # 1. A linear probe has one right answer. It says what a stage knows, and takes one pass through the body.
 # 2. Frozen means: no gradient, none left over (None), and batch norm's statistics still, after `train()` too. Then no optimiser moves it.
-# 3. Freezing early stages saves two thirds of their time; freezing late ones a third at most, because the gradient has to pass.
+# 3. Freezing early stages saves two thirds of a convolution's multiplications (of the very first one's a half); freezing late ones a third, because the gradient has to pass.
 # 4. Rates by depth and gradual unfreezing are two ways of moving early stages less; a probe as the first head moves all features less. Here none of the three came out ahead of the upper half, or of everything at one rate.
 # 5. Advice is a table with a spread, and each shift has its own. Pair by the seed, and take the cheapest of what can't be told from the best.
 # 6. Accumulated gradients are the large batch's if each part has its share; batch norm breaks the equality.

@@ -119,6 +119,51 @@ def features_of(body, images, batch=256):
     return features.mean((2, 3)) if features.ndim == 4 else features
 
 
+@wrong("probing", hint="The body gets more than `batch` images at a time: with many images, more than fits into memory. `images.split(batch)`.")
+def features_of(body, images, batch=256):
+    modes = [(module, module.training) for module in body.modules()]
+    body.eval()
+    with torch.no_grad():
+        features = torch.cat([body(part) for part in [images]])
+    for module, training in modes:
+        module.training = training
+    return features.mean((2, 3)) if features.ndim == 4 else features
+
+
+@wrong("probing", hint="The body gets more than `batch` images at a time: with many images, more than fits into memory. `images.split(batch)`.")
+def features_of(body, images, batch=256):
+    modes = [(module, module.training) for module in body.modules()]
+    body.eval()
+    with torch.no_grad():
+        features = torch.cat([body(part) for part in images.split(256)])
+    for module, training in modes:
+        module.training = training
+    return features.mean((2, 3)) if features.ndim == 4 else features
+
+
+@wrong("probing", hint="This is the mean over the channels. Wanted is the mean over the positions, dimensions 2 and 3 of (n, d, h, w).")
+def features_of(body, images, batch=256):
+    modes = [(module, module.training) for module in body.modules()]
+    body.eval()
+    with torch.no_grad():
+        features = torch.cat([body(part) for part in images.split(batch)])
+    for module, training in modes:
+        module.training = training
+    return features.mean(1) if features.ndim == 4 else features
+
+
+@wrong("probing", hint="What is made under `inference_mode` can't be used in a training later: \"Inference tensors cannot be saved for backward\". "
+                       "`torch.no_grad()` leaves an ordinary tensor.")
+@torch.inference_mode()
+def features_of(body, images, batch=256):
+    modes = [(module, module.training) for module in body.modules()]
+    body.eval()
+    features = torch.cat([body(part) for part in images.split(batch)])
+    for module, training in modes:
+        module.training = training
+    return features.mean((2, 3)) if features.ndim == 4 else features
+
+
 def _optimum(x, classes, objective):
     weight = torch.zeros(classes, x.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
@@ -215,6 +260,53 @@ def linear_probe(features, labels, classes, decay=1e-2):
 def linear_probe(features, labels, classes, decay=1e-2):
     return _optimum(features, classes, lambda weight, bias: (features @ weight.T + bias - F.one_hot(labels, classes)).square().sum(1).mean() / 2
                     + decay / 2 * weight.square().sum())
+
+
+@wrong("probing", hint="The decay is always 0.01, whatever the argument says.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    return _optimum(features, classes, lambda weight, bias: F.cross_entropy(features @ weight.T + bias, labels) + 0.01 / 2 * weight.square().sum())
+
+
+@wrong("probing", hint="Weight and bias are still the optimiser's, and ask for gradients. Give back `.detach()` of each.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    x = features.double()
+    weight, bias = _optimum(x, classes, lambda weight, bias: F.cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum())
+    return weight.to(features.dtype).requires_grad_(), bias.to(features.dtype).requires_grad_()
+
+
+def _searched(features, labels, classes, decay, make, steps, dtype=None):
+    x = features.to(dtype or features.dtype)
+    weight, bias = (torch.zeros(shape, dtype=x.dtype, requires_grad=True) for shape in ((classes, x.shape[1]), (classes,)))
+    optimizer = make([weight, bias])
+
+    def closure():
+        optimizer.zero_grad()
+        value = F.cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum()
+        value.backward()
+        return value
+
+    for _ in range(steps):
+        optimizer.step(closure)
+    return weight.detach().to(features.dtype), bias.detach().to(features.dtype)
+
+
+@wrong("probing", hint="LBFGS stops before the optimum: unless it is told otherwise, as soon as a step changes the loss by less than 1e-9. Give it smaller "
+                       "tolerances.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    return _searched(features, labels, classes, decay, lambda both: torch.optim.LBFGS(both, max_iter=500, line_search_fn="strong_wolfe"), 1, torch.float64)
+
+
+@wrong("probing", hint="500 steps of Adam come near the optimum and don't reach it. Go on until the gradient is 0: `torch.optim.LBFGS` does, in one call of "
+                       "`step`.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    return _searched(features, labels, classes, decay, lambda both: torch.optim.Adam(both, 0.05), 500)
+
+
+@wrong("probing", hint="In float32 no search comes nearer to the optimum than rounding lets it. Compute in float64, also for features in float32, and "
+                       "give back `.to(features.dtype)`.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    return _searched(features, labels, classes, decay, lambda both: torch.optim.LBFGS(
+        both, max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=1e-14), 1)
 
 
 # --- freezing ---
@@ -364,7 +456,8 @@ class _Frozen(nn.Module):
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
 
 
-@wrong("frozen_norms", hint="`eval()` lasts until somebody calls `net.train()`, and weight and bias train on. Neither half holds.")
+@wrong("frozen_norms", hint="`eval()` lasts until somebody calls `train()`, on the net or on a stage of it. The layers themselves have to hold, and so "
+                            "have their weight and bias.")
 def freeze_norms(net):
     for module in net.modules():
         if isinstance(module, _NORMS):
@@ -482,7 +575,8 @@ def freeze_norms(net):
     return net
 
 
-@wrong("frozen_norms", hint="What the layer computes with isn't what its state dict holds: a checkpoint that is loaded changes nothing. Compute from the four buffers.")
+@wrong("frozen_norms", hint="What the layer computes with isn't what its state dict holds: a checkpoint that is loaded changes nothing. Compute from `self`'s four "
+                            "buffers, in the `forward` of a class: a function set on the layer goes on with the old layer, also in a copy of the net.")
 def freeze_norms(net):
     class Frozen(_Frozen):
         def __init__(self, norm):
@@ -491,6 +585,80 @@ def freeze_norms(net):
 
         def forward(self, x):
             return F.batch_norm(x, *self.four, False, eps=self.eps)
+    return _replaced(net, Frozen)
+
+
+@wrong("frozen_norms", hint="A later `unfreeze`, such as your `open_stages` will call, lets weight and bias train again: they are still parameters. Make "
+                            "buffers of them: `del norm.weight`, then `norm.register_buffer(\"weight\", …)`.")
+def freeze_norms(net):
+    for module in net.modules():
+        if isinstance(module, _NORMS):
+            kind = type(module)
+            module.__class__ = type("Frozen" + kind.__name__, (kind,), {"train": lambda self, mode=True: nn.Module.train(self, False)})
+            module.eval()
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+                parameter.grad = None
+    return net
+
+
+@wrong("frozen_norms", hint="What the layer computes with isn't what its state dict holds: a checkpoint that is loaded changes nothing. Compute from `self`'s four "
+                            "buffers, in the `forward` of a class: a function set on the layer goes on with the old layer, also in a copy of the net.")
+def freeze_norms(net):
+    for module in net.modules():
+        if isinstance(module, _NORMS):
+            for name in ("weight", "bias"):
+                value = getattr(module, name).detach().clone()
+                delattr(module, name)
+                module.register_buffer(name, value)
+            module.forward = lambda x, norm=module: F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+    return net
+
+
+@wrong("frozen_norms", hint="The net's own `train` does nothing any more, so the whole net stays in eval mode, dropout too; and a stage that is put into "
+                            "train mode by itself takes its norms with it. The layers have to hold.")
+def freeze_norms(net):
+    for module in net.modules():
+        if isinstance(module, _NORMS):
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+                parameter.grad = None
+    net.eval()
+    net.train = lambda mode=True: net
+    return net
+
+
+@wrong("frozen_norms", hint="`BatchNorm1d` gets (n, c), and here its tensors are shaped for maps, (1, c, 1, 1). `F.batch_norm` takes both; otherwise shape "
+                            "them by `x.ndim`.")
+def freeze_norms(net):
+    class Frozen(_Frozen):
+        def forward(self, x):
+            along = lambda v: v[None, :, None, None]
+            scale = along(self.weight) * (along(self.running_var) + self.eps).rsqrt()
+            return x * scale + along(self.bias) - along(self.running_mean) * scale
+    return _replaced(net, Frozen)
+
+
+@wrong("frozen_norms", hint="A parameter that is registered as a buffer is still the one that the old optimiser holds, and gets gradients. "
+                            "Register `.detach().clone()` of it.")
+def freeze_norms(net):
+    class Frozen(nn.Module):
+        def __init__(self, norm):
+            super().__init__()
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                self.register_buffer(name, getattr(norm, name))
+            self.eps = norm.eps
+
+        def forward(self, x):
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+    return _replaced(net, Frozen)
+
+
+@wrong("frozen_norms", hint="Weight and bias are swapped. `F.batch_norm(x, mean, var, weight, bias, …)`.")
+def freeze_norms(net):
+    class Frozen(_Frozen):
+        def forward(self, x):
+            return F.batch_norm(x, self.running_mean, self.running_var, self.bias, self.weight, False, 0.0, self.eps)
     return _replaced(net, Frozen)
 
 
@@ -708,11 +876,29 @@ def layer_rates(stages, rate, factor=2.6):
     return _groups(stages, lambda distance: rate / factor ** distance)[:-1]
 
 
+@wrong("discriminative", hint="`recurse=False` gives a module's own parameters only, and a stage has none of its own: they are in its layers.")
+def layer_rates(stages, rate, factor=2.6):
+    return [{"params": [p for p in stage.parameters(recurse=False) if p.requires_grad], "lr": rate / factor ** distance}
+            for distance, stage in enumerate(reversed(stages))]
+
+
+@wrong("discriminative", hint="The parameters of a group come as something that is spent after one pass. Make a list of them, which can be counted and "
+                              "looked at again.")
+def layer_rates(stages, rate, factor=2.6):
+    return [{"params": filter(lambda p: p.requires_grad, stage.parameters()), "lr": rate / factor ** distance}
+            for distance, stage in enumerate(reversed(stages))]
+
+
 # --- gradual ---
 
 @wrong("gradual", hint="At the first step nothing is open. The head trains from step 0 on: one more than `step // every`.")
 def stages_open(step, every, count):
     return min(count, step // every)
+
+
+@wrong("gradual", hint="The next stage opens a step too early: at step `every` − 1, counted from 0, only `every` − 1 steps have been made.")
+def stages_open(step, every, count):
+    return min(count, 1 + (step + 1) // every)
 
 
 @wrong("gradual", hint="Rounded, a stage opens half of `every` too early. A stage more after every *full* `every` steps: `step // every`.")
@@ -794,6 +980,11 @@ def open_stages(stages, opened):
     _set(stages, lambda number: number >= len(stages) - opened - 1)
 
 
+@wrong("gradual", hint="One stage too few is open: with `opened` = 1 the head trains, which is number `len(stages) - 1`. `>=`.")
+def open_stages(stages, opened):
+    _set(stages, lambda number: number > len(stages) - opened)
+
+
 @wrong("gradual", hint="The frozen stages are left in train mode: their batch norms normalise by the batch, and their statistics move.")
 def open_stages(stages, opened):
     for number, stage in enumerate(stages):
@@ -848,9 +1039,10 @@ def open_stages(stages, opened):
 # --- chooser ---
 
 def _chosen(runs, per_class, likeness, budget, nearest=lambda n, m: abs(math.log(n / m)), told=None, cost_of=statistics.median, early=True,
-            mean=statistics.mean, pick=min, likenesses=True, sizes=True):
+            mean=statistics.mean, pick=min, likenesses=True, sizes=True, among_all=False):
+    everything = runs
     runs = [run for run in runs if run["likeness"] == likeness or not likenesses]
-    size = min({run["per_class"] for run in runs}, key=lambda m: nearest(per_class, m))
+    size = min({run["per_class"] for run in (everything if among_all else runs)}, key=lambda m: nearest(per_class, m))
     shares, seconds = {}, {}
     for run in runs:
         if run["per_class"] == size or not sizes:
@@ -858,8 +1050,6 @@ def _chosen(runs, per_class, likeness, budget, nearest=lambda n, m: abs(math.log
             seconds.setdefault(run["strategy"], []).append(run["seconds"])
     cost = {name: cost_of(each) for name, each in seconds.items()}
     possible = [name for name in shares if cost[name] <= budget]
-    if not possible:
-        return None
     best = max(possible if early else shares, key=lambda name: mean(shares[name].values()))
 
     told = told or _paired()
@@ -978,6 +1168,62 @@ def choose(runs, per_class, likeness, budget):
 @wrong("chooser", hint="Of those that can't be told from the best, this takes the most expensive.")
 def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, pick=max)
+
+
+@wrong("chooser", hint="The nearest size is looked for among the runs of all likenesses, and may have none of the one that is asked for. First keep the "
+                       "runs of the right likeness.")
+def choose(runs, per_class, likeness, budget):
+    return _chosen(runs, per_class, likeness, budget, among_all=True)
+
+
+@wrong("chooser", hint="Of an even number of seconds this takes the lower one of the two in the middle. The median is their mean: `statistics.median`.")
+def choose(runs, per_class, likeness, budget):
+    return _chosen(runs, per_class, likeness, budget, cost_of=statistics.median_low)
+
+
+@wrong("chooser", hint="Of an even number of seconds this takes the higher one of the two in the middle. The median is their mean: `statistics.median`.")
+def choose(runs, per_class, likeness, budget):
+    return _chosen(runs, per_class, likeness, budget, cost_of=statistics.median_high)
+
+
+@wrong("chooser", hint="A strategy that is equal to the best at every seed is counted as told apart from it: 0 isn't above twice 0. `>`, not `>=`.")
+def choose(runs, per_class, likeness, budget):
+    def told(a, b):
+        apart = [x - y for x, y in zip(a, b)]
+        return statistics.mean(apart) >= 2 * statistics.stdev(apart) / len(apart) ** 0.5
+    return _chosen(runs, per_class, likeness, budget, told=told)
+
+
+@wrong("chooser", hint="The cheapest is the one with the fastest single run here. It is the lowest median that counts, as for the budget.")
+def choose(runs, per_class, likeness, budget):
+    fastest = lambda seconds: min(seconds) if statistics.median(seconds) <= budget else float("inf")
+    return _chosen(runs, per_class, likeness, budget, cost_of=fastest)
+
+
+@wrong("chooser", hint="This goes down the means and stops at the first strategy that is told apart from the best. One further down, with differences that are "
+                       "spread more widely, may not be: look at all.")
+def choose(runs, per_class, likeness, budget):
+    runs = [run for run in runs if run["likeness"] == likeness]
+    size = min({run["per_class"] for run in runs}, key=lambda n: abs(math.log(per_class / n)))
+    shares, seconds = {}, {}
+    for run in sorted(runs, key=lambda run: run["seed"]):
+        if run["per_class"] == size:
+            shares.setdefault(run["strategy"], []).append(run["accuracy"])
+            seconds.setdefault(run["strategy"], []).append(run["seconds"])
+    cost = {name: statistics.median(each) for name, each in seconds.items()}
+    best, *others = sorted((name for name in shares if cost[name] <= budget), key=lambda name: -statistics.mean(shares[name]))
+    equal = [best]
+    for name in others:
+        if _paired()(shares[best], shares[name]):
+            break
+        equal.append(name)
+    return min(equal, key=cost.get)
+
+
+@wrong("chooser", hint="`runs.sort(…)` puts the caller's list into another order. `sorted(runs, …)` makes a new one.")
+def choose(runs, per_class, likeness, budget):
+    runs.sort(key=lambda run: run["seed"])
+    return _chosen(runs, per_class, likeness, budget)
 
 
 # --- accumulation ---
@@ -1160,6 +1406,76 @@ def accumulated_step(net, optimizer, parts):
     return value
 
 
+@wrong("accumulation", hint="All parts' graphs are alive until one backward at the end, and that is the memory of the whole batch. One backward for each "
+                            "part, before the next is taken.")
+def accumulated_step(net, optimizer, parts):
+    total = sum(len(labels) for _, labels in parts)
+    optimizer.zero_grad()
+    loss = sum(F.cross_entropy(net(images), labels) * len(labels) / total for images, labels in parts)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+@wrong("accumulation", hint="All parts' graphs are alive until one backward at the end, and that is the memory of the whole batch. One backward for each "
+                            "part, before the next is taken. And the mean is to be returned as a float: `.item()`.")
+def accumulated_step(net, optimizer, parts):
+    total = sum(len(labels) for _, labels in parts)
+    optimizer.zero_grad()
+    loss = sum(F.cross_entropy(net(images), labels) * len(labels) / total for images, labels in parts)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("accumulation", hint="`retain_graph=True` keeps a part's graph when its backward is done, while the next part makes its own. Leave it out.")
+def accumulated_step(net, optimizer, parts):
+    value, total = 0.0, sum(len(labels) for _, labels in parts)
+    optimizer.zero_grad()
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels) * len(labels) / total
+        loss.backward(retain_graph=True)
+        value += loss.item()
+    optimizer.step()
+    return value
+
+
+@wrong("accumulation", hint="A tensor is returned. The mean is asked for as a float, which holds on to no graph: add up `loss.item()`.")
+def accumulated_step(net, optimizer, parts):
+    value, total = 0.0, sum(len(labels) for _, labels in parts)
+    optimizer.zero_grad()
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels) * len(labels) / total
+        loss.backward()
+        value += loss
+    optimizer.step()
+    return value
+
+
+@wrong("accumulation", hint="The losses are summed over the images, in the gradient and in what is returned. Divide by the number of all images: the mean is "
+                            "asked for.")
+def accumulated_step(net, optimizer, parts):
+    optimizer.zero_grad()
+    value = 0.0
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels, reduction="sum")
+        loss.backward()
+        value += loss.item()
+    optimizer.step()
+    return value
+
+
+@wrong("accumulation", hint="What is returned is the last part's share of the loss. Add up the shares of all parts.")
+def accumulated_step(net, optimizer, parts):
+    total = sum(len(labels) for _, labels in parts)
+    optimizer.zero_grad()
+    for images, labels in parts:
+        loss = F.cross_entropy(net(images), labels) * len(labels) / total
+        loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 # --- training ---
 
 def _tuned(net, images, labels, rate=0.03, steps=150, parameters=None, after_step=None):
@@ -1233,3 +1549,8 @@ def fine_tune(source, images, labels, classes, after_step=None):
 @wrong("training", hint="get enough steps", trains="five steps")
 def fine_tune(source, images, labels, classes, after_step=None):
     return _tuned(pretrained.with_new_head(source, classes), images, labels, 0.01, 5, after_step=after_step)
+
+
+@wrong("training", hint="is the rate so large that nothing of the source is left")
+def fine_tune(source, images, labels, classes, after_step=None):
+    return _tuned(pretrained.with_new_head(source, classes), images, labels, 1.0, after_step=after_step)
