@@ -615,7 +615,7 @@ class Inception(Inception):
         self.branches[2][2] = nn.Conv2d(*five, 5)
 
 
-@wrong("inception", hint="The branches' outputs can't be joined. Each must keep height and width")
+@wrong("inception", hint="The branches' outputs can't be joined.")
 class Inception(Inception):
     def forward(self, x):
         return torch.cat([branch(x) for branch in self.branches], dim=0)
@@ -781,7 +781,7 @@ class BasicBlock(BasicBlock):
         self.shortcut = _norm_shortcut(in_channels, channels, stride) if stride != 1 else nn.Identity()
 
 
-@wrong("residual", hint="The block can't be computed where the channels change and the stride is 1.")
+@wrong("residual", hint="The block can't be computed where the channels change")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -803,7 +803,7 @@ class BasicBlock(BasicBlock):
         self.main = _main_path(in_channels, channels, (stride, stride))
 
 
-@wrong("residual", hint="The block can't be computed where the stride is 2 and the channels stay.")
+@wrong("residual", hint="The block can't be computed where the stride is 2")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1039,7 +1039,7 @@ class PreActivation(PreActivation):
             self.shortcut = None
 
 
-@wrong("variants", hint="`PreActivation` can't be computed where the channels change and the stride is 1.")
+@wrong("variants", hint="`PreActivation` can't be computed where the channels change")
 class PreActivation(PreActivation):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)

@@ -130,7 +130,7 @@ def features_of(body, images, batch=256):
     return features.mean((2, 3)) if features.ndim == 4 else features
 
 
-@wrong("probing", hint="The body gets more than `batch` images at a time: with many images, more than fits into memory. `images.split(batch)`.")
+@wrong("probing", hint="The body gets more than `batch` images at a time")
 def features_of(body, images, batch=256):
     modes = [(module, module.training) for module in body.modules()]
     body.eval()
@@ -602,8 +602,7 @@ def freeze_norms(net):
     return net
 
 
-@wrong("frozen_norms", hint="What the layer computes with isn't what its state dict holds: a checkpoint that is loaded changes nothing. Compute from `self`'s four "
-                            "buffers, in the `forward` of a class: a function set on the layer goes on with the old layer, also in a copy of the net.")
+@wrong("frozen_norms", hint="What the layer computes with isn't what its state dict holds")
 def freeze_norms(net):
     for module in net.modules():
         if isinstance(module, _NORMS):
