@@ -7,10 +7,11 @@ imports what it needs itself, so that `--help` comes at once.
 
 import argparse
 import json
-import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+from course_lib.cli import reader_is_gone
 
 
 def main(argv=None, course=None):
@@ -28,10 +29,9 @@ def main(argv=None, course=None):
         return status
     except LessonError as error:
         return _say_problems(error.problems, arguments)
-    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and reader_is_gone():
+            return 0
         print(f"autograder: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

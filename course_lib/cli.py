@@ -28,8 +28,9 @@ def main(arguments=None):
         status = options.run(options)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        if not reader_is_gone():
+            raise
         return 0
     except (LessonError, LookupError, FileNotFoundError) as error:
         print(f"course: {error.args[0] if error.args else error}", file=sys.stderr)
@@ -37,6 +38,17 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\ncourse: interrupted.", file=sys.stderr)
         return 130
+
+
+def reader_is_gone():
+    """Whether nobody reads any more what is printed, since `head`, for instance, has seen enough: no other broken pipe is harmless. What
+    is still to be printed then goes nowhere."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _parser():

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
 
+from autograder import cli as autograder_cli
 from course_lib import card, cli, progress
 from course_lib.notebook import CheckFailed, Checker
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Verdict
@@ -109,6 +110,13 @@ def test_a_reader_that_goes_away_is_no_error(module, argument):
     command = subprocess.Popen([sys.executable, "-m", module, *argument.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     command.stdout.close()
     assert command.stderr.read() == b"" and command.wait() == 0
+
+
+def test_another_broken_pipe_is_one(capsys, monkeypatch):
+    def broken(*_):
+        raise BrokenPipeError(32, "Broken pipe")
+    monkeypatch.setattr("autograder.cli.run_build", broken)
+    assert autograder_cli.main(["build"]) == 1 and "Broken pipe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content, words", [("{", "half saved"), ("", "half saved"), ('{"cells": 3}', "half saved"), (None, "isn't there")])

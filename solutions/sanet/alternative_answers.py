@@ -370,7 +370,7 @@ def train_mine(images, heads, budget, after_step=None):
     net = SANet(images.shape[1], 4, "batch").to(images.device)
     net.decoder[-1].weight.data.zero_()
     net.decoder[-1].bias.data.fill_(maps.mean())
-    # An order of its own, as train_counter has: among all orders, one in thirty misses the bounds at the smoke scale.
+    # An order of its own, as train_counter has: some orders miss the bounds at the smoke scale.
     steps, order = budget // 8, torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(net.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps, pct_start=0.2)
