@@ -84,7 +84,7 @@ def judge_in_grading(lesson, trial, scale, sandbox=None):
     with at_scale(scale):
         reference = Student(Worker(answers.reference_namespace(lesson)).handle)
         return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
-                     lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
+                     lambda *failed: record.known_mistakes(check, make_draw, *failed))
 
 
 def _judge_in_sandbox(lesson, trial, scale, sandbox):

@@ -143,7 +143,7 @@ class _Run:
                 student = Student(lambda frame: _ask(box, frame, deadline))
                 reference = Student(Worker(answers.reference_namespace(self._judge.lesson)).handle)
                 verdict = judge(check, student, reference, make_draw(),
-                                lambda call, answered: record.known_mistakes(check, make_draw, call, answered))
+                                lambda *failed: record.known_mistakes(check, make_draw, *failed))
         except BoxGone as gone:
             if verdict is None:  # else it had come to one, and the box ended only afterwards
                 verdict = Verdict(check.name, NOT_GRADED, 0, check.points, _sentence(gone),

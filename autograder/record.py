@@ -28,10 +28,10 @@ class _ExactStudent(Student):
     def train(self, probe, *args, using=()):
         raise _Over
 
-    def _ask(self, what, **request):
+    def _ask(self, what, request):
         if self._last is not None and len(self.log) > self._last:
             raise _Over
-        return super()._ask(what, **request)
+        return super()._ask(what, request)
 
 
 def record(lesson):
@@ -49,29 +49,51 @@ def record(lesson):
     return snapshot
 
 
-def known_mistakes(check, make_draw, call=None, answered=()):
+def known_mistakes(check, make_draw, call=None, answered=(), request=None):
     """The wrong answers of `check` that fail before any training, each with its result where it fails, as Mistakes, one by one.
 
     make_draw: gives the check's draw, afresh for each. call: only those that fail at this call are wanted, so the others
-    needn't be followed further. answered: what the reference has answered on this draw already, in order.
+    needn't be followed further. answered: what the reference has answered on this draw already, in order. request: what is asked
+    at this call, if that is all of it.
     """
-    for answer in _likely_first(check, call):
-        if answer.check == check.name:
-            student = _ExactStudent(Worker(answer.make_namespace()).handle, call)
-            try:
-                check.body(student, _reference(check, answered), make_draw())
-            except Failed:
-                yield Mistake(answer.hint, len(student.log) - 1, student.log[-1])
-            except _Over:
-                pass
+    for answer, likely in _likely_first(check, call):
+        mistake = likely and request and _asked(answer, call, request, answered)
+        mistake = mistake or _followed(check, answer, make_draw, call, answered)
+        if mistake:
+            yield mistake
+
+
+def _followed(check, answer, make_draw, call, answered):
+    """The Mistake of an answer that is put to the check from its beginning; None if it gets to the training, or beyond the call."""
+    student = _ExactStudent(Worker(answer.make_namespace()).handle, call)
+    try:
+        check.body(student, _reference(check, answered), make_draw())
+    except Failed:
+        return Mistake(answer.hint, len(student.log) - 1, student.log[-1])
+    except _Over:
+        return None
+
+
+def _asked(answer, call, request, answered):
+    """The Mistake of an answer that is asked this alone, which takes a fraction of the time. None if it is right about it, or if that
+    can't be told, since the reference hasn't been asked the same."""
+    student = Student(Worker(answer.make_namespace()).handle)
+    try:
+        result = student.put(request)
+    except Failed:
+        return Mistake(answer.hint, call, student.log[-1])
+    right = len(answered) != call + 1 or expect.equal_values(result, answered[call], rtol=1e-10, atol=1e-10)
+    return None if right else Mistake(answer.hint, call, result)
 
 
 def _likely_first(check, call):
-    """The lesson's wrong answers, those first that fail at this call on the public inputs: on others they will mostly do so too."""
+    """The check's wrong answers, each with whether it fails at this call on the public inputs: on others it will mostly do so too.
+    Those that do come first."""
+    mine = [answer for answer in wrong_answers(check.lesson) if answer.check == check.name]
     if call is None:
-        return wrong_answers(check.lesson)
+        return [(answer, False) for answer in mine]
     public = {hint: where for hint, where, _ in snapshot(check.lesson).get(check.name, {"mistakes": []})["mistakes"]}
-    return sorted(wrong_answers(check.lesson), key=lambda answer: public.get(answer.hint) != call)
+    return sorted(((answer, public.get(answer.hint) == call) for answer in mine), key=lambda each: not each[1])
 
 
 def write(lesson):

@@ -81,11 +81,12 @@ def checks_of(lesson):
     return _registry.get(lesson, {})
 
 
-def judge(check, student, reference, draw, mistakes=lambda call, answered: ()):
+def judge(check, student, reference, draw, mistakes=lambda call, answered, request: ()):
     """Run one check and give its Verdict. Nothing but a KeyboardInterrupt gets out.
 
-    mistakes: called when the check fails, with the number of the call it failed at and what the reference has answered; gives
-    the known wrong answers on the same inputs. The one that fails at the same call with the same result lends its hint.
+    mistakes: called when the check fails, with the number of the call it failed at, what the reference has answered, and the call's
+    `Student.request`; gives the known wrong answers on the same inputs. The one that fails at the same call with the same result
+    lends its hint.
     """
     start, detail = time.perf_counter(), ""
     with expect.recording_figures() as figures, _torch_as_it_comes():
@@ -95,7 +96,7 @@ def judge(check, student, reference, draw, mistakes=lambda call, answered: ()):
         except Failed as failure:
             outcome, hint, detail = FAILED, failure.hint, failure.detail
             try:
-                known = _diagnose(student.log, reference.log, mistakes)
+                known = _diagnose(student, reference.log, mistakes)
             except Exception as error:  # the verdict stands without a better hint
                 known, detail = None, f"{detail}\n(No known mistake could be looked for: {type(error).__name__}: {error})".strip()
             if known:
@@ -128,16 +129,17 @@ def _torch_as_it_comes():
                 torch.set_default_device(device)
 
 
-def _diagnose(log, wanted, mistakes):
+def _diagnose(student, wanted, mistakes):
     """The hint of the known wrong answer that fails where this submission does, in the same way.
 
     The same way is the same result; failing that, of a run with several results, the same up to the first wrong one; failing that,
     a result that is nearly the same, as an optimum is that another machine or another method has looked for.
     """
+    log = student.log
     if not log or isinstance(log[-1], dict) and str(log[-1].get("failed")).startswith(("missing", "unwritten")):
         return None
     there = []
-    for mistake in mistakes(len(log) - 1, wanted):  # found out one by one: the first that is the same will do
+    for mistake in mistakes(len(log) - 1, wanted, student.request):  # found out one by one: the first that is the same will do
         if mistake.call == len(log) - 1:
             if expect.equal_values(log[-1], mistake.result):
                 return mistake.hint
@@ -180,7 +182,7 @@ def judge_locally(lesson, name, namespace, progress=iter, scale=None, made=lambd
     recorded = snapshot(lesson).get(name, {"reference": [], "mistakes": []})
     return judge(wanted, local_student(namespace, made=made, progress=progress),
                  replayed_student(recorded["reference"]), public_draw(lesson, name, scale),
-                 lambda call, answered: [Mistake(*fields) for fields in recorded["mistakes"]])
+                 lambda call, answered, request: [Mistake(*fields) for fields in recorded["mistakes"]])
 
 
 @functools.lru_cache

@@ -14,11 +14,12 @@ class Student:
     """A submission, or the reference, behind a transport.
 
     `student.name(*args)` calls its function `name`. transport: a function from a request's frame to the answer's.
-    log: the results so far, in the order of the calls; what tells one mistake from another.
+    log: the results so far, in the order of the calls; what tells one mistake from another. request: what the last of them is the
+    whole answer to, or None where it is made of several answers, or of none.
     """
 
     def __init__(self, transport, limits=wire.LIMITS):
-        self._transport, self._limits, self.log, self._within = transport, limits, [], None
+        self._transport, self._limits, self.log, self._within, self.request = transport, limits, [], None, None
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -27,20 +28,11 @@ class Student:
 
     def call(self, name, *args):
         """The result of the submission's `name(*args)`. Raises Failed, with a sentence, where there is none."""
-        answer = self._ask(f"`{name}`", do="call", name=name, args=list(args))
-        if answer.get("changed"):
-            number = answer["changed"][0] + 1
-            self._fail(f"`{name}` changes its argument number {number} in place. "
-                       "Leave inputs as they are: the caller still needs them.", "changed")
-        return self._keep(answer["value"])
+        return self.put({"do": "call", "name": name, "args": list(args)})
 
     def grad(self, name, *args, wrt=0):
         """The gradient of the sum of `name(*args)` with respect to argument `wrt`, computed beside the submission."""
-        answer = self._ask(f"`{name}`", do="grad", name=name, args=list(args), wrt=wrt)
-        if answer.get("no_gradient"):
-            self._fail(f"No gradient flows through `{name}` to its argument number {wrt + 1}. "
-                       "`.item()`, `.detach()`, `.data`, NumPy and `torch.tensor(...)` cut it.", "no gradient")
-        return self._keep(answer["value"])
+        return self.put({"do": "grad", "name": name, "args": list(args), "wrt": wrt})
 
     def run(self, probe, *args, using=()):
         """What `probe(names, *args)` returns when it runs beside the submission.
@@ -49,8 +41,21 @@ class Student:
         It reaches the submission's functions as attributes of `names`. What comes back can be forged, so it must be
         something that only right work can produce.
         """
-        source = "\n".join(map(_source, (*using, probe)))
-        return self._keep(self._ask("Your code", do="run", name=probe.__name__, source=source, args=list(args))["value"])
+        return self.put({"do": "run", "name": probe.__name__, "source": "\n".join(map(_source, (*using, probe))), "args": list(args)})
+
+    def put(self, request):
+        """The result of a request, as `call`, `grad` and `run` make them. Raises Failed, with a sentence, where there is none."""
+        self.request = request if self._within is None else None
+        what = "Your code" if request["do"] == "run" else f"`{request['name']}`"
+        answer = self._ask(what, request)
+        if answer.get("changed"):
+            number = answer["changed"][0] + 1
+            self._fail(f"{what} changes its argument number {number} in place. "
+                       "Leave inputs as they are: the caller still needs them.", "changed")
+        if answer.get("no_gradient"):
+            self._fail(f"No gradient flows through {what} to its argument number {request['wrt'] + 1}. "
+                       "`.item()`, `.detach()`, `.data`, NumPy and `torch.tensor(...)` cut it.", "no gradient")
+        return self._keep(answer["value"])
 
     def train(self, probe, *args, using=()):
         """`run`, for a probe that trains: apart, so that whoever only records exact answers can stop before it."""
@@ -64,10 +69,11 @@ class Student:
             yield result
         finally:
             self.log += (result or self._within)[-1:]
-            self._within = None
+            self._within = self.request = None
 
     def remark(self, value):
         """Put into the log what the check has found out by itself, as a call of its own: it then tells mistakes apart as results do."""
+        self.request = None
         self._keep(value)
 
     def _keep(self, value):
@@ -78,7 +84,7 @@ class Student:
         self._keep({"failed": kind})
         raise Failed(hint, detail)
 
-    def _ask(self, what, **request):
+    def _ask(self, what, request):
         try:
             answer = wire.decode(self._transport(wire.encode(request, self._limits)), self._limits)
         except wire.WireError as error:

@@ -37,7 +37,7 @@ def test_right_work_earns_the_points():
 
 
 def test_a_search_for_a_known_mistake_that_fails_leaves_the_verdict():
-    def search(call, answered):
+    def search(call, answered, request):
         raise OverflowError("too large")
 
     failed = verdict("def f(x): return 3 * x", search)
