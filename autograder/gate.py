@@ -5,8 +5,8 @@ draw, the reference beside it, the answer in the sandbox where there is one to b
 
 import ast
 import contextlib
-import functools
 import json
+import math
 import os
 from dataclasses import dataclass
 
@@ -21,9 +21,8 @@ from course_lib.worker import Worker
 
 from autograder import answers, calibrate, record
 from autograder.build import Course
-from autograder.judge import Judge
+from autograder.judge import graded_code
 from autograder.sandbox import Sandbox
-from autograder.splice import Spliced
 from autograder.walls import NoIsolation, Sights
 
 REFERENCE, STUB = "the reference", "the stub"
@@ -75,31 +74,58 @@ def judge_in_notebook(lesson, trial, scale):
         return judge_locally(lesson, trial.check, trial.make_namespace(), scale=scale)
 
 
-def judge_in_grading(lesson, trial, scale, sandbox=None):
-    """The verdict on a secret draw against the reference itself; the answer runs in the open `sandbox`, if one is given."""
-    if sandbox:
-        return _judge_in_sandbox(lesson, trial, scale, sandbox)
+def judge_in_grading(lesson, trial, scale, boxes=None):
+    """The verdict on a secret draw against the reference itself; the answer runs in one of the `Boxes`, if they are given."""
     check, secret = checks_of(lesson)[trial.check], os.urandom(32)
     make_draw = lambda: Draw(secret, scale, secret=True)
     with at_scale(scale):
         reference = Student(Worker(answers.reference_namespace(lesson)).handle)
-        return judge(check, local_student(trial.make_namespace()), reference, make_draw(),
-                     lambda *failed: record.known_mistakes(check, make_draw, *failed))
+        with boxes.student(lesson, trial) if boxes else contextlib.nullcontext(local_student(trial.make_namespace())) as student:
+            return judge(check, student, reference, make_draw(), lambda *failed: record.known_mistakes(check, make_draw, *failed))
 
 
-def _judge_in_sandbox(lesson, trial, scale, sandbox):
-    """The verdict that a hand-in with this answer gets: it stands below the reference's own in the last exercise's cell."""
-    sources = {f"solution-{name}": source for name, source in answers.reference_cells(lesson, setup=False)
-               if trial.label != STUB}
-    if trial.answer:
-        *_, last = sources
-        sources[last] += "\n\n" + "\n\n".join(map(ast.unparse, trial.answer.statements))
-    return Judge(lesson, _released(lesson), sandbox, scale, os.urandom(32)).verdict(Spliced(sources), trial.check)
+def define(names, source):
+    """Run the source as one more of the submission's cells."""
+    exec(compile(source, "<the answer>", "exec"), names._namespace)
 
 
-@functools.lru_cache
-def _released(lesson):
-    return nbformat.read(Course().released(lesson), as_version=4)
+class Boxes:
+    """Boxes in which the reference, or the stub, of a lesson has run, as a hand-in's cells do; each answer is defined and judged in a fork,
+    as checks are. Of one lesson at a time; and new ones for each answer where checks aren't forked, on a GPU."""
+
+    def __init__(self, sandbox):
+        self._sandbox, self._open = sandbox, {}
+
+    @contextlib.contextmanager
+    def student(self, lesson, trial):
+        """The Student of a trial."""
+        key = lesson, trial.label == STUB
+        if key not in self._open or self._open[key].gone:
+            if any(other != lesson for other, _ in self._open):
+                self.close()
+            self._open[key] = self._started(*key)
+        box, limits = self._open[key], self._sandbox.limits
+        with box.check():
+            deadline = box.deadline(limits.train_s if checks_of(lesson)[trial.check].trains else limits.check_s)
+            student = Student(lambda frame: box.answer(frame, deadline))
+            if trial.answer:
+                student.run(define, "\n\n".join(map(ast.unparse, trial.answer.statements)))
+                student.log.clear()
+            yield student
+        if self._sandbox.sights.gpu:
+            self.close()
+
+    def _started(self, lesson, stub):
+        box = self._sandbox.open(math.inf)
+        written = {} if stub else {f"solution-{name}": source for name, source in answers.reference_cells(lesson, setup=False)}
+        for cell in graded_code(nbformat.read(Course().released(lesson), as_version=4)):
+            box.run_cell(written.get(cell.id, cell.source))
+        return box
+
+    def close(self):
+        for box in self._open.values():
+            box.end()
+        self._open.clear()
 
 
 def run(lesson, scale, only=None, progress=iter):
@@ -110,9 +136,9 @@ def run(lesson, scale, only=None, progress=iter):
     """
     tried = [trial for trial in trials(lesson) if not only or trial.check in only]
     problems, done = [], recorded(lesson, scale)
-    with any_sandbox(scale) as sandbox:
+    with any_boxes(scale) as boxes:
         for trial in progress(tried):
-            for judged, more in ((judge_in_notebook, ()), (judge_in_grading, (sandbox,))):
+            for judged, more in ((judge_in_notebook, ()), (judge_in_grading, (boxes,))):
                 name = _name(lesson, trial, judged, scale)
                 if name not in done:
                     done[name] = trial.problem(judged(lesson, trial, scale, *more))
@@ -125,14 +151,15 @@ def run(lesson, scale, only=None, progress=iter):
 
 
 @contextlib.contextmanager
-def any_sandbox(scale):
-    """An open Sandbox for any lesson, since no solution reads its notebook; or None where this machine can't wall anything in."""
+def any_boxes(scale):
+    """Boxes for any lesson, since no solution reads its notebook; or None where this machine can't wall anything in."""
     with contextlib.ExitStack() as stack:
         try:
-            made = stack.enter_context(Sandbox(Sights(Course().root / "course_lib", gpu=scale is Scale.GPU), scale))
+            boxes = Boxes(stack.enter_context(Sandbox(Sights(Course().root / "course_lib", gpu=scale is Scale.GPU), scale)))
+            stack.callback(boxes.close)
         except NoIsolation:
-            made = None
-        yield made
+            boxes = None
+        yield boxes
 
 
 def recorded(lesson, scale):

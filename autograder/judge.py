@@ -194,7 +194,7 @@ class _Run:
         while True:
             self._close_box()
             self._box, self.started = self._judge.sandbox.open(self._over, data), True
-            ended = self._run_cells(cells or _graded_code(self._judge.released))
+            ended = self._run_cells(cells or graded_code(self._judge.released))
             if not ended:
                 return self._box
 
@@ -243,7 +243,7 @@ def _sentence(gone):
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _graded_code(released):
+def graded_code(released):
     """The setup and solution cells."""
     return [cell for cell in released.cells if cell.cell_type == "code" and (
         cell.metadata.get("nbgrader", {}).get("solution") or "setup" in cell.metadata.get("tags", ()))]

@@ -2,7 +2,18 @@
 
 In the notebook the solution isn't there, so its answers are: a check replays them, and a wrong result is compared with
 those of the known wrong answers. Training is never recorded; what it gives differs from machine to machine.
+
+Recording takes minutes for the whole course. `solutions/<lesson>/recorded.json` says of which code each check's part is, so that
+only what another code would give is recorded again. That the parts are what the code gives is tried by the gate, in the notebook's way.
 """
+
+import ast
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import torch
 
 from course_lib import expect, wire
 from course_lib.check import CHECKS, SNAPSHOT_LIMITS, Mistake, checks_of, snapshot
@@ -11,6 +22,7 @@ from course_lib.student import Student
 from course_lib.verdict import Failed
 from course_lib.worker import Worker
 
+from autograder import answers
 from autograder.answers import reference_namespace, wrong_answers
 
 
@@ -34,19 +46,16 @@ class _ExactStudent(Student):
         return super()._ask(what, request)
 
 
-def record(lesson):
-    """The snapshot of `lesson`: {check: {"reference": [answers in order], "mistakes": [[hint, call, result], ...]}}.
+def record(check):
+    """A check's part of its lesson's snapshot: {"reference": [answers in order], "mistakes": [[hint, call, result], ...]}.
 
     Raises ValueError when the reference fails its own check.
     """
-    snapshot = {}
-    for name, check in checks_of(lesson).items():
-        reference, failure = _answers_of(check, reference_namespace(lesson), public_draw(lesson, name))
-        if failure is not None:
-            raise ValueError(f"the reference of {lesson} fails its own check {name!r}: {failure.hint} {failure.detail}")
-        mistakes = known_mistakes(check, lambda: public_draw(lesson, name))
-        snapshot[name] = {"reference": reference, "mistakes": [[m.hint, m.call, m.result] for m in mistakes]}
-    return snapshot
+    make_draw = lambda: public_draw(check.lesson, check.name)
+    reference, failure = _answers_of(check, reference_namespace(check.lesson), make_draw())
+    if failure is not None:
+        raise ValueError(f"the reference of {check.lesson} fails its own check {check.name!r}: {failure.hint} {failure.detail}")
+    return {"reference": reference, "mistakes": [[m.hint, m.call, m.result] for m in known_mistakes(check, make_draw)]}
 
 
 def known_mistakes(check, make_draw, call=None, answered=(), request=None):
@@ -97,20 +106,90 @@ def _likely_first(check, call):
 
 
 def write(lesson):
-    """Record `lesson` and write its snapshot, unless the one on disk says the same up to rounding. Returns whether it did."""
-    fresh, path = record(lesson), CHECKS / f"{lesson}.snapshot"
-    if is_current(lesson, fresh):
+    """Record what isn't recorded of the code as it is. A part that comes out the same up to rounding stays as it was, since processors
+    differ in that: in float32, and where a mistake iterates to a tolerance, two of them have been seen 1.5e-6 apart at values of about 1.
+    Returns whether the snapshot has changed."""
+    if is_current(lesson):
         return False
-    path.write_bytes(wire.encode(fresh, SNAPSHOT_LIMITS))
-    return True
+    path, old, noted, fresh = _path(lesson), _old(lesson), _noted(lesson)["checks"], {}
+    for name, check in checks_of(lesson).items():
+        if name in old and noted.get(name) == key(check):
+            fresh[name] = old[name]
+        else:
+            made = record(check)
+            fresh[name] = old[name] if name in old and expect.equal_values(made, old[name], rtol=1e-5, atol=1e-6) else made
+    before, after = path.read_bytes() if path.is_file() else b"", wire.encode(fresh, SNAPSHOT_LIMITS)
+    if after != before:
+        path.write_bytes(after)
+    keys = {name: key(check) for name, check in checks_of(lesson).items()}
+    _note(lesson).write_text(json.dumps({"snapshot": _digest(after), "checks": keys}, indent=1) + "\n")
+    return after != before
 
 
-def is_current(lesson, fresh=None):
-    """Whether the snapshot on disk is what `record` gives, up to the rounding in which processors differ: in float32, and where a
-    mistake iterates to a tolerance, two of them have been seen 1.5e-6 apart at values of about 1."""
-    path = CHECKS / f"{lesson}.snapshot"
-    return path.is_file() and expect.equal_values(
-        fresh or record(lesson), wire.decode(path.read_bytes(), SNAPSHOT_LIMITS), rtol=1e-5, atol=1e-6)
+def is_current(lesson):
+    """Whether the snapshot on disk was recorded with the code as it is."""
+    path = _path(lesson)
+    keys = {name: key(check) for name, check in checks_of(lesson).items()}
+    return path.is_file() and _noted(lesson) == {"snapshot": _digest(path.read_bytes()), "checks": keys}
+
+
+def key(check):
+    """A hash of all that a check's part of the snapshot depends on: the check, what it and the lesson import of course_lib, the solution,
+    the check's wrong answers, and torch."""
+    wrong = [[answer.hint, *map(ast.unparse, answer.statements)] for answer in wrong_answers(check.lesson) if answer.check == check.name]
+    return _digest(json.dumps([check.name, torch.__version__, _code(check.lesson), wrong]).encode())
+
+
+@functools.lru_cache
+def _code(lesson):
+    """A hash of the lesson's checks, its solution, and what these import of course_lib, directly or not; without comments."""
+    pieces = [_piece(source) for _, source in answers.reference_cells(lesson)]
+    pending = [CHECKS / f"{lesson}.py", *(CHECKS.parent / f"{name}.py" for name in ("check", "student", "worker")), Path(__file__)]
+    pending += [file for _, imported in pieces for file in imported]
+    seen = set()
+    while pending:
+        file = pending.pop()
+        if file not in seen:
+            seen.add(file)
+            pieces.append(_piece(file.read_text(encoding="utf-8")))
+            pending += pieces[-1][1]
+    return _digest(json.dumps(sorted(code for code, _ in pieces)).encode())
+
+
+@functools.lru_cache(maxsize=None)
+def _piece(source):
+    """The source without comments, and the files of course_lib that it imports."""
+    tree, names = ast.parse(source), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = (CHECKS.parent.parent / f"{name.replace('.', '/')}.py" for name in names if name.startswith("course_lib."))
+    return ast.unparse(tree), [file for file in files if file.is_file()]
+
+
+def _path(lesson):
+    return CHECKS / f"{lesson}.snapshot"
+
+
+def _old(lesson):
+    try:
+        return wire.decode(_path(lesson).read_bytes(), SNAPSHOT_LIMITS)
+    except (OSError, wire.WireError):
+        return {}
+
+
+def _note(lesson):
+    return answers.SOLUTIONS / lesson / "recorded.json"
+
+
+def _noted(lesson):
+    return json.loads(_note(lesson).read_text()) if _note(lesson).is_file() else {"snapshot": "", "checks": {}}
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _reference(check, answered=()):

@@ -20,9 +20,9 @@ def test_there_are_lessons():
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    """An open sandbox; grading is tried in it, or without one where this machine has none to give."""
-    with gate.any_sandbox(Scale.SMOKE) as made:
+def boxes():
+    """Boxes of the sandbox; grading is tried in them, or without where this machine has none to give."""
+    with gate.any_boxes(Scale.SMOKE) as made:
         assert made or not os.environ.get("CI"), "CI must try the answers in the sandbox"
         yield made
 
@@ -44,8 +44,8 @@ def test_each_answer_meets_the_right_verdict_in_the_notebook(lesson, trial, monk
 
 
 @each
-def test_each_answer_meets_the_right_verdict_in_grading(lesson, trial, sandbox):
-    assert trial.problem(gate.judge_in_grading(lesson, trial, Scale.SMOKE, sandbox)) is None
+def test_each_answer_meets_the_right_verdict_in_grading(lesson, trial, boxes):
+    assert trial.problem(gate.judge_in_grading(lesson, trial, Scale.SMOKE, boxes)) is None
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

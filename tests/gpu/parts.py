@@ -4,6 +4,7 @@ A part is a function of a Where. It gives its rows as they come, so that what fa
 tried it raises Skip, or what a missing data set or missing walls raise.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -94,10 +95,10 @@ def training(where, lesson, name):
         yield held("the GPU's memory, at most", round(memory, 2), memory > 0.1, "more than 0.1: it trained there", "GB")
 
 
-def _judged(where, lesson, name, sandbox=None):
+def _judged(where, lesson, name, boxes=None):
     check = checks_of(lesson)[name]
     trial = next(trial for trial in gate.trials(lesson) if (trial.check, trial.label) == (name, gate.REFERENCE))
-    verdict = gate.judge_in_grading(lesson, trial, where.scale, sandbox)
+    verdict = gate.judge_in_grading(lesson, trial, where.scale, boxes)
     if verdict.verdict == NOT_GRADED and "DataError" in verdict.hint:
         raise DataError(verdict.detail)
     for figure, bound in check.bounds.items():
@@ -182,7 +183,8 @@ def sandbox_training(where, lesson):
             yield Row("the GPU within the walls", state=FAILED, reason=f"torch doesn't see it: {outputs} {error}")
             return
         began = time.perf_counter()
-        yield from _judged(where, lesson, "training", made)
+        with contextlib.closing(gate.Boxes(made)) as boxes:
+            yield from _judged(where, lesson, "training", boxes)
         yield Row("seconds", round(time.perf_counter() - began, 1), "s")
 
 
