@@ -86,9 +86,15 @@ def two_rounds(names, numbers, real, z, penalised):
     seen = {}
     for number in range(2):
         play = (D, G, opt_D, opt_G, real[number], z[number], objective)
-        losses = names.play_round(*play, penalty) if penalised else names.play_round(*play)
-        seen |= {f"the losses of round {number + 1}": [float(one) for one in losses], f"D after round {number + 1}": now(D), f"G after round {number + 1}": now(G)}
-    return seen
+        try:
+            losses = names.play_round(*play, penalty) if penalised else names.play_round(*play)
+        except RuntimeError as error:  # autograd has several, and each comes of another mistake: told apart by their type
+            if "inplace operation" not in str(error):
+                raise
+            raise type("InPlaceError", (RuntimeError,), {})(str(error)).with_traceback(error.__traceback__) from None
+        seen |= {f"the losses of round {number + 1}": [one.item() if isinstance(one, torch.Tensor) else float(one) for one in losses],
+                 f"D after round {number + 1}": now(D), f"G after round {number + 1}": now(G)}
+    return seen | {"the kind of each loss": ["float" if isinstance(loss, float) else type(loss).__name__ for loss in losses]}
 
 
 def a_round_between_functions(names, numbers, real, z):

@@ -356,6 +356,23 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
 
 
+@wrong("training", hint="`play_round`: real images and fakes go through D in one batch, and `chunk(2)` halves it, wherever the real ones end. Call D twice: in one batch, "
+                        "batch norm mixes their statistics.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(*D(torch.cat([real, fake.detach()])).chunk(2))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(*D(torch.cat([real, fake])).chunk(2))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
 @wrong("training", hint="`play_round`: G's step uses D's logits from before D's step. D has learned since: ask it again, about real images and fakes alike.")
 def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     fake = G(z)
@@ -373,7 +390,7 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
 
 
-@wrong("training", hint="`play_round`: the generator steps first. The discriminator does: it should be as good as it can when G asks it.")
+@wrong("training", hint="`play_round`: the generator steps first, or both step on losses from before D's step. The discriminator steps first: it should be as good as it can when G asks it.")
 def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     fake = G(z)
     _, loss_G = objective(D(real), D(fake))
@@ -447,6 +464,70 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     loss_G.backward()
     opt_G.step()
     return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: G's loss was computed before D's step, which then changed the weights under it. Ask D again after `opt_D.step()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    _, loss_G = objective(D(real), D(fake))
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: the generator steps first, or both step on losses from before D's step.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: G's step also uses gradients that D's loss left in it: give D's step `fake.detach()`, and clear G's gradients right before G's `backward()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    opt_D.zero_grad()
+    opt_G.zero_grad()
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    loss_D.backward(retain_graph=True)
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: the losses come back as tensors, each with its graph. They are for curves: give back `loss_D.item()` and `loss_G.item()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D, loss_G
 
 
 # --- 3: when to stop ---
