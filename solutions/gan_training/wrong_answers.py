@@ -1488,6 +1488,18 @@ class SpectralNorm(nn.Module):
         return weight / (self.u @ matrix @ self.v)
 
 
+@wrong("spectral_norm", hint="In eval mode, too, one iteration is made, by `spectral_norm`; only its u is thrown away. With none there is no v to make σ of.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+
+    def forward(self, weight):
+        normed, u = spectral_norm(weight, self.u, 1 if self.training else 0)
+        self.u.copy_(u)
+        return normed
+
+
 @wrong("spectral_norm", hint="u isn't saved with the net: a net that is loaded begins with another. Make it a buffer: `self.register_buffer(\"u\", u)`.")
 class SpectralNorm(nn.Module):
     def __init__(self, u):
