@@ -21,7 +21,7 @@ def initialised(names, seed):
     """A net whose numbers were all 3, after the learner's `initialise`."""
     nn = torch.nn
     net = nn.Sequential(nn.Sequential(nn.Conv2d(4, 16, 4), nn.BatchNorm2d(16), nn.LeakyReLU(0.2)), nn.ConvTranspose2d(16, 4, 4, bias=False),
-                        nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(256))))
+                        nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(256))), nn.Embedding(4, 8))
     with torch.no_grad():
         for value in (*net.parameters(), *net.buffers()):
             value.fill_(3)
@@ -53,13 +53,19 @@ def dcgan(student, reference, draw):
     expect.true(weights.pop("given back", None) == "the net", "`initialise` should give back the net that it was given.")
     for name, slack in (("0.0.weight", 0.12), ("1.weight", 0.12), ("2.1.0.weight", 0.12)):
         _drawn_from_normal(weights.pop(name), 0, 0.02, "The weights of a convolution" if name != "2.1.0.weight" else "The weights of a linear layer", slack)
-    batch_norm = torch.cat([expect.tensor(weights.pop(name), "A weight of batch norm").double() for name in ("0.1.weight", "2.1.1.weight")])
+    batch_norm = [expect.tensor(weights.pop(name), "A weight of batch norm").double() for name in ("0.1.weight", "2.1.1.weight")]
+    for kind, values in zip(("nn.BatchNorm2d", "nn.BatchNorm1d"), batch_norm):
+        expect.true((values != 3).any(), f"`initialise` leaves the weights of `{kind}` as they were. It is for any batch norm, 1d or 2d.")
+    batch_norm = torch.cat(batch_norm)
     _drawn_from_normal(batch_norm, 1, 0.02, "The weights of batch norm", 0.25)
+    of = {"0.0": "a convolution", "0.1": "`nn.BatchNorm2d`", "2.1.0": "a linear layer", "2.1.1": "`nn.BatchNorm1d`"}
     for name, value in weights.items():
         value = expect.tensor(value, "What `initialise` leaves").double()
-        is_bias = name.endswith("bias")
-        expect.close(value, torch.full((len(value),), 0.0 if is_bias else 3.0),
-                     "A bias" if is_bias else "A running statistic of batch norm, which isn't a weight and should be left as it was")
+        module, _, kind = name.rpartition(".")
+        what = (f"The bias of {of[module]}, which should be 0 after `initialise`," if kind == "bias" else
+                "The weight of an `nn.Embedding`, which `initialise` should leave as it was," if module == "3" else
+                "A running statistic of batch norm, which isn't a weight and should be left as it was,")
+        expect.close(value, torch.full((len(value),), 0.0 if kind == "bias" else 3.0), what)
 
 
 def small_players(numbers):
@@ -80,9 +86,15 @@ def two_rounds(names, numbers, real, z, penalised):
     seen = {}
     for number in range(2):
         play = (D, G, opt_D, opt_G, real[number], z[number], objective)
-        losses = names.play_round(*play, penalty) if penalised else names.play_round(*play)
-        seen |= {f"the losses of round {number + 1}": [float(one) for one in losses], f"D after round {number + 1}": now(D), f"G after round {number + 1}": now(G)}
-    return seen
+        try:
+            losses = names.play_round(*play, penalty) if penalised else names.play_round(*play)
+        except RuntimeError as error:  # autograd has several, and each comes of another mistake: told apart by their type
+            if "inplace operation" not in str(error):
+                raise
+            raise type("InPlaceError", (RuntimeError,), {})(str(error)).with_traceback(error.__traceback__) from None
+        seen |= {f"the losses of round {number + 1}": [one.item() if isinstance(one, torch.Tensor) else float(one) for one in losses],
+                 f"D after round {number + 1}": now(D), f"G after round {number + 1}": now(G)}
+    return seen | {"the kind of each loss": ["float" if isinstance(loss, float) else type(loss).__name__ for loss in losses]}
 
 
 def a_round_between_functions(names, numbers, real, z):
@@ -192,10 +204,10 @@ def _histories(draw):
     luck = 0.015 * (torch.arange(4 * quarter) >= 3 * quarter) / quarter**0.5  # the last quarter is lower, by far less than the noise allows
     levels_off = torch.cat([falls[:2 * quarter], flat[:2 * quarter]])
 
-    def fallen(errors, extra=0):
-        """Scores whose last quarter is lower than the one before by so many standard errors, exactly."""
-        piece = lambda: (lambda values: (values - values.mean()) / values.std())(draw.normal(quarter))
-        return unit * (zero + torch.cat([draw.normal(2 * quarter + extra) - 5, piece(), piece() - errors * (2 / quarter) ** 0.5]))
+    def fallen(errors, extra=0, spreads=(1.0, 1.0)):
+        """Scores whose last quarter is lower than the one before by so many standard errors, exactly. spreads: of the two."""
+        before, last = (spread * (values - values.mean()) / values.std() for spread, values in zip(spreads, draw.normal(2, quarter)))
+        return unit * (zero + torch.cat([draw.normal(2 * quarter + extra) - 5, before, last - errors * math.hypot(*spreads) / quarter**0.5]))
 
     def run(loss_D, score, loss_G=None):
         return {"loss_D": loss_D, "loss_G": alive() - 0.4 if loss_G is None else loss_G, "score": score}
@@ -213,6 +225,10 @@ def _histories(draw):
     unknown[2] = math.nan
     skewed[-(steps // 5):] = won()[-(steps // 5):]
     skewed[-2:] = 1.5  # of at least 24
+    just_won, not_quite = alive(), alive()
+    just_won[-(steps // 5):] = won()[-(steps // 5):]
+    not_quite[-(steps // 5) + 3:] = won()[-(steps // 5) + 3:]
+    quarters = lambda *means: torch.tensor(means, dtype=torch.float64).repeat_interleave(quarter)
     return {
         "flat losses, scores that fall": run(alive(), scores(falls, tiny)),
         "flat losses, scores that neither rise nor fall": run(alive(), scores(flat - luck, huge)),
@@ -230,6 +246,13 @@ def _histories(draw):
         "scores that fell by 2.4 standard errors": run(alive(), fallen(2.4)),
         "scores that fell by 2.4 standard errors, not a multiple of four": run(alive(), fallen(2.4, extra=3)),
         "a loss of D near 0 in most of the last steps, but not in their mean": run(skewed, scores(flat)),
+        "scores that fell by 3.5 standard errors": run(alive(), fallen(3.5)),
+        "scores that fell by 2.6 standard errors, the last ones scattered more": run(alive(), fallen(2.6, spreads=(1.0, 4.0))),
+        "scores that fell by 1.6 standard errors, the last ones scattered more": run(alive(), fallen(1.6, spreads=(1.0, 4.0))),
+        "scores that fell, rose and have levelled off": run(alive(), scores(quarters(2, -2, 0, 0))),
+        "a loss of D that is 0 in the last fifth and was 1.3 before": run(just_won, scores(flat)),
+        "a loss of D that is 0 in a little less than the last fifth": run(not_quite, scores(flat)),
+        "a loss of D that has come down to 0.2": run(0.2 * alive(), scores(flat)),
         "a NaN among the losses": run(broken, scores(falls)),
         "a NaN among G's losses": run(alive(), scores(falls), unknown),
         "an infinite score": run(alive(), endless)}
@@ -258,6 +281,10 @@ def _flipped_value(d, p, q, flipped):
     return p * ((1 - flipped) * good + flipped * bad) + q * ((1 - flipped) * bad + flipped * good)
 
 
+SMALL_DENSITIES = ("`flipped_optimum`: where both densities are small, but not 0, your answer is off. Their quotient counts, not their size: "
+                   "put another number in the place of the divisor only where that is 0.")
+
+
 @check(points=2)
 def smoothing(student, reference, draw):
     """Smoothed and flipped labels: D's loss, its optimum, and what flipping costs in noise."""
@@ -272,6 +299,8 @@ def smoothing(student, reference, draw):
     p, q, flipped = draw.uniform(7), draw.uniform(7), draw.number(0.05, 0.4)
     p[0] = q[1] = p[2] = q[2] = 0.0
     expect.agree(student, reference, "flipped_optimum", p, q, flipped)
+    far_p, far_q = 10 ** draw.uniform(2, 4, low=-30, high=-12)  # far out both densities are small, and D is sure all the same
+    expect.agree(student, reference, "flipped_optimum", far_p, far_q, flipped, hint=SMALL_DENSITIES)
     # The same by brute force: no other D earns more, whatever formula it came from.
     best = expect.tensor(student.flipped_optimum(p[3:], q[3:], flipped), "`flipped_optimum`", (4,))
     for nearby in (best - 1e-3, best + 1e-3):
@@ -282,7 +311,7 @@ def smoothing(student, reference, draw):
 
 
 def of_conditional(names, name, args, numbers, inputs, labels):
-    """The behaviour of a net of inputs and classes, for these classes."""
+    """The behaviour of a net of inputs and classes, for these classes, and what each of its parameters learns."""
     class Given(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -291,7 +320,16 @@ def of_conditional(names, name, args, numbers, inputs, labels):
         def forward(self, inputs):
             return self.net(inputs, labels)
 
-    return behaviour(Given(), numbers, inputs)
+    given = Given()
+    seen = behaviour(given, numbers, inputs)
+    if "the output's shape" not in seen:
+        return seen
+    output, parameters = given(inputs), list(given.parameters())  # in eval mode, with the check's weights
+    direction = torch.cos(torch.arange(output.numel(), dtype=torch.float64)).reshape(output.shape)
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    found = dict(zip(learning, torch.autograd.grad((output * direction).sum(), learning, allow_unused=True)))
+    learned = [torch.zeros_like(parameter) if found.get(parameter) is None else found[parameter] for parameter in parameters]
+    return seen | {"some of the gradients at the parameters": [each.flatten()[::max(1, each.numel() // 10)] for each in learned]}
 
 
 def before_training(names, seed, image):
@@ -433,19 +471,30 @@ def parametrised(names, weight, u, x):
     return found
 
 
+def _far_from_arrived(draw, *shape):
+    """A weight of this shape and a u from which power iteration takes long: whatever is drawn, each iteration still changes σ.
+
+    The singular values are near each other, and u holds each of their left vectors to the same part.
+    """
+    rows, columns = shape[0], math.prod(shape[1:])
+    rank = min(rows, columns)
+    left, right = (torch.linalg.qr(draw.normal(size, rank))[0] for size in (rows, columns))
+    weight = left * torch.linspace(1.0, 0.7, rank, dtype=torch.float64) @ right.T
+    return draw.number(0.5, 2.0) * weight.reshape(shape), left.sum(1) / rank**0.5
+
+
 @check(points=2)
 def spectral_norm(student, reference, draw):
     """A weight divided by its largest singular value, by power iteration; and as a parametrisation that remembers."""
     unit = lambda values: values / values.norm()
     for shape, iterations in (((4, 6), ()), ((5, 3), (3,)), ((3, 2, 2, 3), (2,))):
-        expect.agree_run(student, reference, normed, draw.normal(*shape), unit(draw.normal(shape[0])), list(iterations), draw.normal(*shape),
-                         what="`spectral_norm`", rtol=1e-8)
+        expect.agree_run(student, reference, normed, *_far_from_arrived(draw, *shape), list(iterations), draw.normal(*shape), what="`spectral_norm`", rtol=1e-8)
     # whatever the formula: of what comes out, the largest singular value is 1
     result = student.spectral_norm(torch.diag(torch.tensor([3.0, 2, 1]).double()) @ draw.normal(3, 3), unit(draw.uniform(3)), 2000)
     expect.true(isinstance(result, (tuple, list)) and len(result) == 2, "`spectral_norm` should give back two things: the weight, and u.")
     expect.close(torch.linalg.matrix_norm(expect.tensor(result[0], "The weight", (3, 3)).double(), 2), 1.0,
                  "After 2,000 iterations, the largest singular value of what `spectral_norm` gives back", rtol=1e-4)
-    expect.agree_run(student, reference, parametrised, draw.normal(4, 3), unit(draw.normal(4)), draw.normal(2, 3),
+    expect.agree_run(student, reference, parametrised, *_far_from_arrived(draw, 4, 3), draw.normal(2, 3),
                      what="A layer with your `SpectralNorm`", rtol=1e-8)
 
 # --- 6: mode collapse ---

@@ -66,9 +66,10 @@ def initialise(net):
 @torch.no_grad()
 def initialise(net):
     for name, value in net.named_parameters():
-        if name.endswith("bias"):
+        layer, _, kind = name.rpartition(".")
+        if kind == "bias":
             value.copy_(torch.zeros_like(value))
-        else:
+        elif not isinstance(net.get_submodule(layer), nn.Embedding):
             value.copy_(0.02 * torch.randn(value.shape) + (1 if value.ndim == 1 else 0))
     return net
 
@@ -173,6 +174,19 @@ class ClassDiscriminator(nn.Module):
     def forward(self, x, labels):
         phi = self.inner.features(x)
         return self.inner.judge(phi) + torch.bmm(self.rows(labels)[:, None], phi[:, :, None])[:, 0]
+
+
+@right("conditional")
+class ClassDiscriminator(Discriminator):
+    """Zeros that are given, and not frozen."""
+
+    def __init__(self, width, classes):
+        super().__init__(width)
+        self.rows = nn.Embedding.from_pretrained(torch.zeros(classes, 98 * width), freeze=False)
+
+    def forward(self, x, labels):
+        seen = self.features(x)
+        return self.judge(seen) + torch.einsum("nd,nd->n", seen, self.rows(labels)).unsqueeze(1)
 
 
 @right("conditional")

@@ -155,7 +155,9 @@ for slope in (0.0, 0.2):
 # | transposed convolution to the image | tanh | linear to one logit | |
 #
 # The batch norms are `nn.BatchNorm2d`. `Discriminator.features(x)` gives what its linear layer sees; section 4 needs it. `initialise(net)`: weights of convolutions, transposed convolutions and linear layers from $N(0, 0.02^2)$, those of
-# any batch norm, 1d or 2d, from $N(1, 0.02^2)$, all biases 0.
+# any batch norm, 1d or 2d, from $N(1, 0.02^2)$, the biases of all these 0. Whatever else is in the net, an embedding for one, stays as it is.
+#
+# Make the modules in the order in which the data pass through them: the check lays its weights in by that order.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -400,7 +402,7 @@ check("training")
 # * **Some changes are ruin.** With $\beta_1 = 0.9$, Adam's default, the pictures stay noise, or close to it. With rates of 0.0002, which the paper gives for its large nets and long runs, 400 steps lead nowhere: a rate belongs to a budget.
 # * **Batch norm matters.** Without it in both nets, all runs lie beyond those fifty; without it in one, some do and some don't. In $D$, instance norm does as well.
 # * **Images in [0, 1] in place of [−1, 1]** seem to cost something: in the median fewer can be read. (A $G$ that ends in tanh *can* draw them; it has to leave half of its range unused.)
-# * **ReLU in $D$** did as well in four runs. The fifth ended at 1,246, with nothing to be read. One run in five is no proof, but it is the kind of thing that advice is made of: it doesn't make good runs better, it may spare you the bad one. Three seeds hadn't shown it.
+# * **ReLU in $D$** did as well in four runs. The fifth ended at 1,246, with nothing to be read. One run in five is no proof, but it is the kind of thing that advice is made of: it doesn't make good runs better, it may spare you the bad one.
 # * **Of the rest one reads as much, and here they can't be told from another seed:** PyTorch's own initialisation, pooling, neighbours and a convolution in place of a transposed one, $\beta_1 = 0$, rates that don't fall (with the average of the weights; without it they seem to cost something). Even *real and fake in one batch* does no harm here, though
 # section 8 shows that it makes $D$'s verdict on an image depend on its company. All of that is a statement about a small net and 400 steps.
 
@@ -444,7 +446,7 @@ for width_tried, net in by_width.items():
 #
 # The losses have been flat for an hour. Stop?
 #
-# With a classifier, perhaps: its loss is what you want to be small. A GAN's losses are a score in a game. When both players get better at the same pace, the score stands still. So what *does* the loss of $D$ say? Write $L_D = -V(D, G)$, as in section 1. No $D$ scores more than the best one, and what the best one scores was proved in `gan_math`:
+# With a classifier, perhaps: its loss is what you want to be small. A GAN's losses are a score in a game. When both players get better at the same pace, the score stands still. So what *does* the loss of $D$ say? With $V$ for the value of the game, as in `gan_math`, the loss that `non_saturating` gives $D$ is $L_D = -V(D, G)$. No $D$ scores more than the best one, and what the best one scores was proved in `gan_math`:
 #
 # $$ -L_D = V(D, G) \;\le\; \max_D V(D, G) = -\log 4 + 2\,\mathrm{JSD}(p_\text{data}\,\|\,p_g) \quad\Longrightarrow\quad \boxed{\;\mathrm{JSD} \;\ge\; \log 2 - \tfrac12 L_D\;} $$
 #
@@ -557,7 +559,7 @@ for run in runs:
 # %% [markdown]
 # Read them from left to right, with your verdicts above:
 #
-# * In the first two, $D$'s loss stands still from round 400 on, at about 1.3 and 1.4. Who had stopped there would have missed the best: the scores fell to a seventh and to a twelfth of what they were then.
+# * In the first, $D$'s loss stands still at 1.3 from about round 450 on; in the second it swings about 1.4. Who had stopped there would have missed the best: the scores fell to a seventh and to a twelfth of what they were then.
 # * The third is slow because it has nearly arrived: all modes, and a score near the least that can be told from noise. It went on falling a little, by less than the monitor could see. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
 # * In the fourth, $D$'s loss lay at 0 for half of the way, and has come back to 0.2. So it isn't dead, by the rule. But alive isn't well: the scores rise, and went on rising. The rates are what to change.
 # * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ need only look whether a point is out of reach. Its loss is 0.002, so $\mathrm{JSD} \ge 0.692$, of at most 0.693. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
@@ -613,7 +615,7 @@ plt.show()
 
 # %% [markdown]
 # The green line lies on the black one. So what is one-sided smoothing good for? For a $D$ that *isn't* at its optimum. Without smoothing, what it is taught to say of a point where only real images lie is $+\infty$, as a logit: its weights may grow without end, and with them the slopes that $G$
-# gets. With $r = 0.9$ the largest logit that it is taught is $\log\frac{0.9}{0.1} = 2.2$. (And $-\infty$ stays possible on the side of the fakes, which is what $G$ lives on.) It is a bound on confidence, not another game: for $p_g = p_\text{data}$, $D^*$ is the constant $\frac r2$, flat, and there $G$ rests as before.
+# gets. With $r = 0.9$ the largest logit that it is taught is $\log\frac{0.9}{0.1} = 2.2$. (For fakes the logit may still go to $-\infty$; there the non-saturating loss has its full slope.) It is a bound on confidence, not another game: for $p_g = p_\text{data}$, $D^*$ is the constant $\frac r2$, flat, and there $G$ rests as before.
 #
 # ### Flipping
 #
@@ -766,7 +768,7 @@ for a, b in ((0, 1), (1, 2)):
 # ### Exercise 5 · Classes for both players  *(medium, 20 minutes)*
 #
 # * `ClassGenerator(noise, width, classes)`: an `nn.Embedding` of each class as `noise` numbers, first; then your `Generator`, of the noise with the embedding behind it, so of $2\cdot$`noise` inputs.
-# * `ClassDiscriminator(width, classes)`: your `Discriminator`, and then an embedding as long as its features, which begins with zeros. The logit is that of the `Discriminator` plus the inner product.
+# * `ClassDiscriminator(width, classes)`: your `Discriminator`, and then an `nn.Embedding` as long as its features, which begins with zeros and is learned like all else. The logit is that of the `Discriminator` plus the inner product. Call `features` once: each look in train mode moves batch norm's averages.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -866,22 +868,22 @@ print("The classifier reads the digit that was ordered in "
 #
 # `gan_math` ended a section with the sentence that a generator off by 1 and one off by 3 are told the same: the JSD is $\log 2$ as soon as nothing overlaps. A distance that knows how far is the least work of moving one heap of sand onto the other,
 #
-# $$ W(p, q) = \min_{\gamma} \mathbb{E}_{(x, y)\sim\gamma} \lVert x - y\rVert, $$
+# $$ W_1(p, q) = \min_{T} \mathbb{E}_{(x, y)\sim T} \lVert x - y\rVert, $$
 #
-# over all joint distributions $\gamma$ of $x \sim p$ and $y \sim q$, plans of who goes where. Let $f$ be any function that rises by at most 1 per unit of length, $|f(x)-f(y)| \le \lVert x-y\rVert$: a **1-Lipschitz** function. Then for every plan
+# over all joint distributions $T$ of $x \sim p$ and $y \sim q$, plans of who goes where. Let $f$ be any function that rises by at most 1 per unit of length, $|f(x)-f(y)| \le \lVert x-y\rVert$: a **1-Lipschitz** function. Then for every plan
 #
-# $$ \mathbb{E}_p f - \mathbb{E}_q f = \mathbb{E}_\gamma[f(x) - f(y)] \le \mathbb{E}_\gamma\lVert x-y\rVert, \qquad\text{so}\qquad \sup_{f\ 1\text{-Lipschitz}} \big(\mathbb{E}_p f - \mathbb{E}_q f\big) \le W(p, q). $$
+# $$ \mathbb{E}_p f - \mathbb{E}_q f = \mathbb{E}_T[f(x) - f(y)] \le \mathbb{E}_T\lVert x-y\rVert, \qquad\text{so}\qquad \sup_{f\ 1\text{-Lipschitz}} \big(\mathbb{E}_p f - \mathbb{E}_q f\big) \le W_1(p, q). $$
 #
 # There is in fact an $f$ that reaches it (Kantorovich and Rubinstein; we use that without proof). So let $D$ be $f$: a **critic**, whose outputs are heights, not opinions (Arjovsky et al. 2017):
 #
 # $$ L_D = \mathbb{E}_z[D(G(z))] - \mathbb{E}_x[D(x)], \qquad L_G = -\mathbb{E}_z[D(G(z))], \qquad D\ \text{1-Lipschitz}. $$
 #
-# On a line the best plan moves the smallest to the smallest (that, too, without proof: crossing ways are never shorter), so $W$ can be read off two sorted samples:
+# On a line the best plan moves the smallest to the smallest (that, too, without proof: crossing ways are never shorter), so $W_1$ can be read off two sorted samples:
 
 # %%
 torch.manual_seed(0)
 real = torch.rand(20_000).sort().values
-print("the fakes are off by   W, from sorted samples   JSD")
+print("the fakes are off by   W₁, from sorted samples   JSD")
 for theta in (0.0, 0.5, 1.0, 2.0, 3.0):
     fake = (torch.rand(20_000) + theta).sort().values
     overlap = max(0.0, 1 - theta)
@@ -890,7 +892,7 @@ for theta in (0.0, 0.5, 1.0, 2.0, 3.0):
 # %% [markdown]
 # (Both are uniform, on $[0,1]$ and on $[\theta, 1+\theta]$. Where only one density is there, the JSD's integrand is $\frac12\log 2$ times that density, where both are it is 0: that makes $\log 2 \cdot \min(\theta, 1)$.)
 #
-# How does one make a net 1-Lipschitz? The first answer was **clipping**: after each step, cut every weight to $[-c, c]$. A layer $h \mapsto Wh$ stretches by at most $\lVert W\rVert_2 \le \lVert W\rVert_F \le c\sqrt{n_\text{in} n_\text{out}}$, LeakyReLU by at most 1, so the whole net by at most the product. It is *some* bound $K$, and then $D$ measures at most $K\,W$. Which $K$? For our critic, $2 \to 128 \to 128 \to 1$:
+# How does one make a net 1-Lipschitz? The first answer was **clipping**: after each step, cut every weight to $[-c, c]$. A layer $h \mapsto Wh$ stretches by at most $\lVert W\rVert_2 \le \lVert W\rVert_F \le c\sqrt{n_\text{in} n_\text{out}}$, LeakyReLU by at most 1, so the whole net by at most the product. It is *some* bound $K$, and then $D$ measures at most $K\,W_1$. Which $K$? For our critic, $2 \to 128 \to 128 \to 1$:
 
 # %%
 for c in (0.01, 0.1, 1.0):
@@ -910,6 +912,8 @@ for c in (0.01, 0.1, 1.0):
 # Only differences count: add 5 to all of $D$'s outputs, and nothing changes. $D$ can't push all fakes below one common bar and be done with it; each is held against a real sample, wherever that lies. Note that $G$'s loss now looks at the real samples too: your round hands it both.
 #
 # ### Exercise 6 · Three objectives  *(easy, 15 minutes)*
+#
+# Write `least_squares`, `wasserstein` and `relativistic`, each by its two formulas above: the loss of $D$ and the loss of $G$, of the logits alone. And `clip_`, the clipping of a Wasserstein critic: every parameter, number by number, in place.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -981,7 +985,7 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 # %% [markdown]
 # ### A penalty on the slope
 #
-# Look at the best critic more closely. Let $\gamma$ be the best plan, and $f$ a 1-Lipschitz function that reaches $W$. Then $f(x) - f(y) = \lVert x-y\rVert$ for (almost) all pairs of the plan, since $\lVert x-y\rVert - (f(x)-f(y))$ is nowhere negative and its mean is 0. Walk from $y$ to $x$ in a straight line, and stop at $\hat x = s\,x + (1-s)\,y$:
+# Look at the best critic more closely. Let $T$ be the best plan, and $f$ a 1-Lipschitz function that reaches $W_1$. Then $f(x) - f(y) = \lVert x-y\rVert$ for (almost) all pairs of the plan, since $\lVert x-y\rVert - (f(x)-f(y))$ is nowhere negative and its mean is 0. Walk from $y$ to $x$ in a straight line, and stop at $\hat x = s\,x + (1-s)\,y$:
 #
 # $$ \lVert x-y\rVert = \underbrace{f(x) - f(\hat x)}_{\le (1-s)\lVert x-y\rVert} + \underbrace{f(\hat x) - f(y)}_{\le s\lVert x-y\rVert} \le \lVert x-y\rVert . $$
 #
@@ -998,6 +1002,8 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 # One trap: each sample has a gradient of its own, but autograd differentiates one number. Take the *sum* of the logits. Since the $i$-th logit depends on the $i$-th sample only, row $i$ of the gradient of the sum is $\nabla D(x_i)$. (With batch norm in $D$ that is no longer true: there, every logit depends on all samples. Critics with a gradient penalty go without it.)
 #
 # ### Exercise 7 · Penalties  *(medium, 20 minutes)*
+#
+# `gradient_penalty` is the formula of Gulrajani et al. without its $\lambda$, and with `target` in the place of the 1; its numbers $s$ are given as `share`, one for each pair. `r1` is $\frac12\,\mathbb{E}\lVert\nabla D(x)\rVert^2$, without the $\gamma$. Both must teach $D$: their gradients reach its parameters.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1309,7 +1315,7 @@ show_runs(clouds, titles)
 #
 # ### The table
 #
-# 600 rounds on the ring of 8, 1,500 on a grid of 25 Gaussians (at $\{-4, -2, 0, 2, 4\}^2$, $\sigma = 0.05$): median of five runs, in brackets the least and the greatest (`make bench BENCH_ARGS=gan_objectives`). Reverse KL is explained in the next section, and so is packing; 0 is best.
+# 600 rounds on the ring of 8, 1,500 on a grid of 25 Gaussians (at $\{-4, -2, 0, 2, 4\}^2$, $\sigma = 0.05$): median of five runs, in brackets the least and the greatest (`make bench BENCH_ARGS=gan_objectives`). The next section explains reverse KL, of which 0 is best, packing, and what is meant by $G$ ten times as fast.
 #
 # | recipe | ring: modes of 8 | high quality | reverse KL | grid: modes of 25 | high quality | reverse KL |
 # |---|---|---|---|---|---|---|
@@ -1403,6 +1409,8 @@ show_runs(gan_recipes.samples(collapsed),
 # *No collapse, but the same distance.* Let $q$ have all modes, half of them too often and half too seldom: $q_j = \frac{1 \pm 0.5}{k}$. Then $d(p, q) = 0.25$ as well. A single-sample $D$ of that kind finds both equally bad. And packs? Compute it.
 #
 # ### Exercise 9 · Packing  *(easy, 10 minutes)*
+#
+# `pack` puts $m$ samples that follow each other side by side, and raises a `ValueError` when some would be left over. `packed_distance` is $d(p^m, q^m)$ for any $p$ and $q$.
 #
 # The check then trains three generators like the one above for some seconds, by your round and with your packs of four, and counts their modes.
 #
@@ -1609,6 +1617,8 @@ line("G itself, at the last step", drawn_by(dcgan_start))
 # and $R^{-1}MR$ has the eigenvalues of $M$: from $Mx = \mu x$ follows $(R^{-1}MR)(R^{-1}x) = \mu R^{-1}x$. So $\operatorname{tr}(\Sigma_1\Sigma_2)^{1/2} = \sum_i\sqrt{\mu_i}$ with the eigenvalues $\mu_i$ of $\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}$. (If $\Sigma_1$ can't be inverted, add $\varepsilon$ times the identity and let $\varepsilon$ go to 0: both sides are continuous.)
 #
 # ### Exercise 10 · The distance  *(medium, 15 minutes)*
+#
+# Write `frechet_distance`, the $d^2$ of the last formula in $d$ dimensions, its trace of the root by those eigenvalues.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1870,7 +1880,7 @@ else:
 #
 # A colleague shows you a table: "Our GAN with trick X has a Fréchet distance of 21.3, the one without has 24.0. So X works."
 #
-# In 100 to 200 words: name three things that you would have to know before you believe it, each with a measurement of this notebook that shows why it matters. Then name one piece of advice for training GANs that held in your runs and one that made no difference, with the figures.
+# In 100 to 200 words: name three things that you would have to know before you believe it, each with a measurement of this notebook that shows why it matters. Then name one piece of advice for training GANs that held, in your runs or in the tables, and one that made no difference, with the figures.
 #
 # <details><summary>What a good answer has in it</summary>
 #

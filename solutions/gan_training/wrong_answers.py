@@ -132,10 +132,8 @@ class Discriminator(nn.Module):
         return self.judge(self.look(x))
 
 
-@wrong("dcgan", hint="too many, of the shape 2")
+@wrong("dcgan", hint="`Discriminator`: batch norm after the first convolution. DCGAN leaves it out there.")
 class Discriminator(nn.Module):
-    """Batch norm on the first layer."""
-
     def __init__(self, width):
         super().__init__()
         self.look, self.judge = _looks(width, first=[nn.BatchNorm2d(width)]), nn.Linear(2 * width * 49, 1)
@@ -216,6 +214,53 @@ def initialise(net):
 @wrong("dcgan", hint="`initialise`: the biases keep what they had. Set them to 0, those of batch norm too.")
 def initialise(net):
     return _initialise(net, biases=False)
+
+
+@wrong("dcgan", hint="`initialise`: it draws anew whatever has a weight, embeddings too, and those of exercise 5 should stay zeros. Ask for the kinds of layers that it is for.")
+def initialise(net):
+    for module in net.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        elif hasattr(module, "weight"):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
+    return net
+
+
+@wrong("dcgan", hint="`initialise`: it draws anew whatever has a weight, embeddings too")
+@torch.no_grad()
+def initialise(net):
+    for name, value in net.named_parameters():
+        if name.endswith("bias"):
+            value.zero_()
+        else:
+            value.normal_(1.0 if value.ndim == 1 else 0.0, 0.02)
+    return net
+
+
+@wrong("dcgan", hint="`initialise` leaves the weights of `nn.BatchNorm1d` as they were. It is for any batch norm, 1d or 2d.")
+def initialise(net):
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
+    return net
+
+
+@wrong("dcgan", hint="`initialise`: the biases of batch norm keep what they had. Set them to 0, as those of the other layers.")
+def initialise(net):
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+    return net
 
 
 @wrong("dcgan", hint="`initialise` should give back the net that it was given.")
@@ -311,6 +356,23 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
 
 
+@wrong("training", hint="`play_round`: real images and fakes go through D in one batch, and `chunk(2)` halves it, wherever the real ones end. Call D twice: in one batch, "
+                        "batch norm mixes their statistics.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(*D(torch.cat([real, fake.detach()])).chunk(2))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(*D(torch.cat([real, fake])).chunk(2))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
 @wrong("training", hint="`play_round`: G's step uses D's logits from before D's step. D has learned since: ask it again, about real images and fakes alike.")
 def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     fake = G(z)
@@ -328,7 +390,7 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     return loss_D.item(), loss_G.item()
 
 
-@wrong("training", hint="`play_round`: the generator steps first. The discriminator does: it should be as good as it can when G asks it.")
+@wrong("training", hint="`play_round`: the generator steps first, or both step on losses from before D's step. The discriminator steps first: it should be as good as it can when G asks it.")
 def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     fake = G(z)
     _, loss_G = objective(D(real), D(fake))
@@ -402,6 +464,70 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     loss_G.backward()
     opt_G.step()
     return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: G's loss was computed before D's step, which then changed the weights under it. Ask D again after `opt_D.step()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    _, loss_G = objective(D(real), D(fake))
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: the generator steps first, or both step on losses from before D's step.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: G's step also uses gradients that D's loss left in it: give D's step `fake.detach()`, and clear G's gradients right before G's `backward()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    opt_D.zero_grad()
+    opt_G.zero_grad()
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    loss_D.backward(retain_graph=True)
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: the losses come back as tensors, each with its graph. They are for curves: give back `loss_D.item()` and `loss_G.item()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D, loss_G
 
 
 # --- 3: when to stop ---
@@ -603,6 +729,114 @@ def diagnose(history):
     return "running" if loss[-fifth:].mean() < loss[:fifth].mean() - 0.1 or loss_G[-fifth:].mean() < loss_G[:fifth].mean() - 0.1 else "slow"
 
 
+@wrong("monitor", hint="You look at too few of D's last losses. It is the last fifth of *its own* steps that counts, `len(loss_D) // 5` of them; there are more losses than scores.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(history["score"]) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You look at too few of D's last losses.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You look at too many of D's last losses, a quarter of them: that is for the scores. D has won when the mean over the last *fifth* is below 0.05.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 4):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="D has won at a loss below 0.05, not below 0.5: at 0.2 it has still something to learn, and so has G.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.5 else "slow"
+
+
+@wrong("monitor", hint="You take the last quarter's variance for both quarters. Each has its own, and they may scatter differently.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (2 * last.var() / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You take the variance of the quarter before for both. Each has its own, and the last one may scatter more.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (2 * before.var() / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You ask for three standard errors. The rule is content with two.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 3 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="The scores' own variances are held against the difference of two means. A mean of n scores has the variance s²/n: divide by n before you take the root.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (before.var() + last.var()).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You compare the halves of the scores. A quarter is `len(score) // 4`, and it is compared with the quarter before it.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 2
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
 # --- 4: labels ---
 
 def _cost(logits, target):
@@ -649,6 +883,11 @@ def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
     return ((torch.sigmoid(real_logits) - real_target) ** 2).mean() + ((torch.sigmoid(fake_logits) - fake_target) ** 2).mean()
 
 
+@wrong("smoothing", hint="`smoothed_loss`: the loss is halved. It is the sum of the two means, as in `non_saturating`.")
+def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
+    return (_cost(real_logits, real_target) + _cost(fake_logits, fake_target)) / 2
+
+
 @wrong("smoothing", hint="`smoothed_loss`: one mean over all logits. It is the mean over the real ones plus the mean over the fakes.")
 def smoothed_loss(real_logits, fake_logits, real_target=0.9, fake_target=0.0):
     n, m = len(real_logits), len(fake_logits)
@@ -677,6 +916,18 @@ def flipped_optimum(p_data, p_g, flipped):
 @wrong("smoothing", hint="`flipped_optimum`: where both densities are 0, 0/0 is NaN. Answer ½ there, with a divisor that isn't 0 either.")
 def flipped_optimum(p_data, p_g, flipped):
     return ((1 - flipped) * p_data + flipped * p_g) / (p_data + p_g)
+
+
+@wrong("smoothing", hint="`flipped_optimum`: where both densities are small, but not 0, your answer is off.")
+def flipped_optimum(p_data, p_g, flipped):
+    total = p_data + p_g
+    return torch.where(total > 0, ((1 - flipped) * p_data + flipped * p_g) / (total + 1e-8), 0.5)
+
+
+@wrong("smoothing", hint="`flipped_optimum`: where both densities are small, but not 0")
+def flipped_optimum(p_data, p_g, flipped):
+    total = p_data + p_g
+    return torch.where(total > 0, ((1 - flipped) * p_data + flipped * p_g) / total.clamp(min=1e-12), 0.5)
 
 
 def _noise(real_logits, fake_logits, factor, part=lambda logits: logits.square().mean() / len(logits)):
@@ -709,6 +960,23 @@ def flip_noise(real_logits, fake_logits, flipped):
     return _noise(real_logits, fake_logits, flipped * (1 - flipped), lambda logits: logits.var(correction=0) / len(logits))
 
 
+@wrong("smoothing", hint="`flip_noise`: this is how much the logits differ from each other, by `.var()`. Flipping a label changes the loss by the logit itself: take the mean square.")
+def flip_noise(real_logits, fake_logits, flipped):
+    return _noise(real_logits, fake_logits, flipped * (1 - flipped), lambda logits: logits.var() / len(logits))
+
+
+@wrong("smoothing", hint="`flip_noise`: one n for both batches. Each mean is over its own batch: n² under the real logits' squares, m² under the fakes'.")
+def flip_noise(real_logits, fake_logits, flipped):
+    squares = real_logits.square().sum() + fake_logits.square().sum()
+    return (flipped * (1 - flipped) * squares / len(real_logits) ** 2).sqrt()
+
+
+@wrong("smoothing", hint="`flip_noise`: one mean over all logits. The loss is a mean over the real ones plus a mean over the fakes, each with its own n.")
+def flip_noise(real_logits, fake_logits, flipped):
+    logits = torch.cat([real_logits, fake_logits])
+    return (flipped * (1 - flipped) * logits.square().mean() / len(logits)).sqrt()
+
+
 @wrong("conditional", hint="`ClassDiscriminator` looks at the images twice. In train mode each look moves batch norm's averages: call `self.features` once.")
 class ClassDiscriminator(Discriminator):
     def __init__(self, width, classes):
@@ -731,10 +999,8 @@ class ClassGenerator(nn.Module):
         return self.paint(torch.cat([self.embed(labels), z], dim=1))
 
 
-@wrong("conditional", hint="`ClassGenerator` doesn't have the parameters it should have: 1 too many, of the shape 98×5; 2 missing")
+@wrong("conditional", hint="`ClassGenerator`: its net takes 2·`noise` numbers. Join noise and class by `torch.cat`; don't add or multiply them.")
 class ClassGenerator(nn.Module):
-    """The embedding is added to the noise, where the class can't be told from it."""
-
     def __init__(self, noise, width, classes):
         super().__init__()
         self.embed = nn.Embedding(classes, noise)
@@ -775,10 +1041,8 @@ class ClassDiscriminator(_Projection):
         return self.judge(seen) + (self.embed(labels) * seen).mean(dim=1, keepdim=True)
 
 
-@wrong("conditional", hint="has the shape (4, 4); it should be")
+@wrong("conditional", hint="`ClassDiscriminator`: (n, 1) + (n,) broadcasts to (n, n). Keep the dimension when you sum: `keepdim=True`.")
 class ClassDiscriminator(_Projection):
-    """`sum` without `keepdim`: (n, 1) + (n,) is (n, n)."""
-
     def forward(self, x, labels):
         seen = self.features(x)
         return self.judge(seen) + (self.embed(labels) * seen).sum(dim=1)
@@ -810,6 +1074,35 @@ class ClassDiscriminator(Discriminator):
     def forward(self, x, labels):
         seen = self.features(x)
         return self.judge(seen) + (self.embed(labels) * seen).sum(dim=1, keepdim=True)
+
+
+@wrong("conditional", hint="`ClassDiscriminator`: the class's embedding gets no gradient. It is frozen (`from_pretrained` freezes unless told `freeze=False`) or detached.")
+class ClassDiscriminator(Discriminator):
+    def __init__(self, width, classes):
+        super().__init__(width)
+        self.embed = nn.Embedding.from_pretrained(torch.zeros(classes, 98 * width))
+
+    def forward(self, x, labels):
+        seen = self.features(x)
+        return self.judge(seen) + (self.embed(labels) * seen).sum(dim=1, keepdim=True)
+
+
+@wrong("conditional", hint="`ClassDiscriminator`: the class's embedding gets no gradient.")
+class ClassDiscriminator(_Projection):
+    def forward(self, x, labels):
+        seen = self.features(x)
+        return self.judge(seen) + (self.embed(labels).detach() * seen).sum(dim=1, keepdim=True)
+
+
+@wrong("conditional", hint="`ClassGenerator`: the class's embedding gets no gradient. It is frozen, or detached, and stays what chance has made of it.")
+class ClassGenerator(nn.Module):
+    def __init__(self, noise, width, classes):
+        super().__init__()
+        self.embed = nn.Embedding(classes, noise)
+        self.paint = Generator(2 * noise, width)
+
+    def forward(self, z, labels):
+        return self.paint(torch.cat([z, self.embed(labels).detach()], dim=1))
 
 
 # --- 5: other objectives ---
@@ -874,6 +1167,12 @@ def relativistic(real_logits, fake_logits):
 @wrong("objectives", hint="`relativistic` holds each logit against the *mean* of the others. In the pairing, the i-th real stands against the i-th fake.")
 def relativistic(real_logits, fake_logits):
     return F.softplus(-(real_logits - fake_logits.mean())).mean(), F.softplus(-(fake_logits - real_logits.mean())).mean()
+
+
+@wrong("objectives", hint="`relativistic` holds each real logit against the fakes' mean. Each stands against its partner: the i-th real against the i-th fake.")
+def relativistic(real_logits, fake_logits):
+    ahead = real_logits - fake_logits.mean()
+    return F.softplus(-ahead).mean(), F.softplus(ahead).mean()
 
 
 @wrong("objectives", hint="The pairs in `relativistic` are made after the means: softplus of a mean isn't the mean of softplus. Pair first, then take the mean.")
@@ -1065,7 +1364,7 @@ def spectral_norm(weight, u, iterations=1):
     return weight / (u @ matrix @ v), u.detach()
 
 
-@wrong("spectral_norm", hint="The iterations start over each time: they begin with the u that was given, not with that of the iteration before.")
+@wrong("spectral_norm", hint="`iterations` isn't used, or each of them begins with the u that was given. Each goes on from the u of the one before.")
 def spectral_norm(weight, u, iterations=1):
     matrix = weight.flatten(1)
     with torch.no_grad():
@@ -1082,6 +1381,27 @@ def spectral_norm(weight, u, iterations=1):
             v = F.normalize(matrix.T @ u, dim=0)
             u = F.normalize(matrix @ v, dim=0)
     return weight / (u @ matrix @ v), given
+
+
+@wrong("spectral_norm", hint="You divide by the exact singular value. Here it is what power iteration knows of it, uᵀWv, from the u that was given: much cheaper, and exact in the end.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return weight / torch.linalg.matrix_norm(matrix, 2), u
+
+
+@wrong("spectral_norm", hint="You divide by the exact singular value, and u comes back as it was.")
+def spectral_norm(weight, u, iterations=1):
+    return weight / torch.linalg.matrix_norm(weight.flatten(1), 2), u
+
+
+@wrong("spectral_norm", hint="This is a singular value decomposition. It is exact, and costs too much at each step: iterate from the u that is given, as often as `iterations` says.")
+def spectral_norm(weight, u, iterations=1):
+    left, values, _ = torch.linalg.svd(weight.flatten(1), full_matrices=False)
+    return weight / values[0], left[:, 0].detach()
 
 
 @wrong("spectral_norm", hint="For a convolution's weight, the matrix has a row for each output channel: `weight.flatten(1)`. Yours joins other dimensions.")
@@ -1133,6 +1453,49 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight):
         normed, u = spectral_norm(weight, self.u)
+        self.u.copy_(u)
+        return normed
+
+
+@wrong("spectral_norm", hint="In eval mode, too, one iteration is made, by `spectral_norm`; only its u is thrown away. Yours divides by the σ of the u that is stored.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+
+    def forward(self, weight):
+        if self.training:
+            normed, u = spectral_norm(weight, self.u)
+            self.u.copy_(u)
+            return normed
+        matrix = weight.flatten(1)
+        return weight / (self.u @ matrix @ F.normalize(matrix.T @ self.u, dim=0))
+
+
+@wrong("spectral_norm", hint="In eval mode, too, one iteration is made, by `spectral_norm`; only its u is thrown away. Yours uses the u and v of the last step, as torch does.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+        self.register_buffer("v", None)
+
+    def forward(self, weight):
+        matrix = weight.flatten(1)
+        if self.training or self.v is None:
+            with torch.no_grad():
+                self.v = F.normalize(matrix.T @ self.u, dim=0)
+                self.u = F.normalize(matrix @ self.v, dim=0)
+        return weight / (self.u @ matrix @ self.v)
+
+
+@wrong("spectral_norm", hint="In eval mode, too, one iteration is made, by `spectral_norm`; only its u is thrown away. With none there is no v to make σ of.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+
+    def forward(self, weight):
+        normed, u = spectral_norm(weight, self.u, 1 if self.training else 0)
         self.u.copy_(u)
         return normed
 
@@ -1190,6 +1553,11 @@ def pack(x, m):
 @wrong("packing", hint="Samples that are left over are dropped without a word. Raise a ValueError when m doesn't divide n.")
 def pack(x, m):
     x = x[: len(x) // m * m]
+    return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
+
+
+@wrong("packing", hint="`pack`: five samples don't make packs of two, and `reshape` says so in its own way. Ask first, and raise a ValueError when m doesn't divide n.")
+def pack(x, m):
     return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
 
 
