@@ -438,7 +438,7 @@ from course_lib.board import Board
 from course_lib.data import load_images
 
 small = {split: load_images("fashion_mnist", split, size=14, limit=limit, fallback="digits")
-         for split, limit in (("train", 6_000), ("test", 1_000))}
+         for split, limit in (("train", 6_000), ("test", scale.pick(smoke=200, cpu=1_000)))}
 degradation_steps = scale.pick(smoke=40, cpu=250)
 
 
@@ -1150,7 +1150,7 @@ import time
 
 
 def images_per_second(layout, mixed, steps=scale.pick(smoke=3, cpu=12, gpu=100),
-                      batch=scale.pick(smoke=32, gpu=512)):
+                      batch=scale.pick(smoke=4, cpu=32, gpu=512)):
     """Training speed of a ResNet on random 32×32 images; the first steps, in which things are set up,
     don't count.
     """

@@ -700,7 +700,7 @@ def print_one_seed(source, train, test, sizes):
     for size, likeness in tqdm(quadrants, unit="quadrant"):
         count, steps = sizes[size]
         data = pretrained.few(train[likeness], count, seed=100)
-        judged_on = pretrained.few(test[likeness], 100)
+        judged_on = pretrained.few(test[likeness], scale.pick(smoke=10, cpu=100))
         for name, strategy in tuning.STRATEGIES.items():
             net, _ = tuning.run(strategy, globals(), source, data, steps, seed=100)
             right[size, likeness, name] = classify.accuracy(net, judged_on.images, judged_on.labels)

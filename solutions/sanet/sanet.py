@@ -1095,7 +1095,9 @@ ways = {"whole": (2 * size, 2 * size), "tiles beside each other": (size, size),
         "tiles that overlap by half": (size, size // 2)}
 average = wide.counts.float().mean().expand(len(large))
 print_errors("the average", scores(average, large.counts, large.camera))
-for name, crowds, looks in (("whole", wide, budget // 4), ("quarters", wide.quarters(), budget)):
+quarters_seen = scale.pick(smoke=320, cpu=budget)
+for name, crowds, looks in (("whole", wide, quarters_seen // 4),
+                            ("quarters", wide.quarters(), quarters_seen)):
     torch.manual_seed(0)
     with tqdm(total=looks // batch, desc=f"learning from {name}", leave=False) as bar:
         net = train_mine(crowds.images.to(device), crowds.heads, looks, lambda *_: bar.update()).eval()
