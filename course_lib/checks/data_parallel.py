@@ -477,7 +477,7 @@ def overlap(student, reference, draw):
                 raise
             student.remark("buffers divided")
             raise Failed("Buffers are divided in `forward`, and some hold whole numbers, which can't be averaged. They aren't averaged at all: all ranks get rank 0's, by "
-                         "`dist.broadcast(buffer, 0)`.", failure.detail) from None
+                         "`dist.broadcast`.", failure.detail) from None
     xs, ys = batches(draw, 4, 12, 2)
     ran = _over_the_wire(student, draw, 2, overlapping, [numbers, xs, ys, CAP, 2], functools.partial(single, numbers[0], xs, ys, 2, 2),
                          "parameters after two steps of two batches, the first of each under `no_sync`")

@@ -1073,8 +1073,8 @@ print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:
 
 # %% solution="training"
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
-    """Train `net` as one of `world` ranks, wrapped in DDP, for `steps` steps of `batch` examples over
-    all ranks together. Returns the state_dict of `net` itself.
+    """Train `net` as one of `world` ranks, wrapped in DDP, for `steps` steps of `batch` examples
+    over all ranks together. Returns the state_dict of `net` itself.
 
     Each epoch takes the examples in the order of `shard` (seed 0, drop_last), epoch 0, 1, 2 …; a
     step takes the next batch // world positions, and what is left at the end of an epoch, too few

@@ -1452,7 +1452,7 @@ class DDP(DDP):
         self.begin()
 
 
-@wrong("overlap", hint="Buffers are averaged over the ranks. They are to be rank 0's: `dist.broadcast(buffer, 0)`.")
+@wrong("overlap", hint="Buffers are averaged over the ranks. They are to be rank 0's: `dist.broadcast`.")
 class DDP(DDP):
     def forward(self, *inputs):
         if self.training:
@@ -1463,7 +1463,7 @@ class DDP(DDP):
 
 
 @wrong("overlap", hint="Buffers are divided in `forward`, and some hold whole numbers, which can't be averaged. They aren't averaged at all: all ranks get rank 0's, by "
-                       "`dist.broadcast(buffer, 0)`.")
+                       "`dist.broadcast`.")
 class DDP(DDP):
     def forward(self, *inputs):
         if self.training:
