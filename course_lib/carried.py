@@ -28,6 +28,7 @@ OPERATIONS = 1_000  # of one rank
 BYTES = 16 * 2**20  # that one rank sends
 REDUCTIONS = {"SUM": lambda stacked: stacked.sum(0), "MAX": lambda stacked: stacked.amax(0), "MIN": lambda stacked: stacked.amin(0),
               "PRODUCT": lambda stacked: stacked.prod(0)}
+UNSUMMED = (torch.int16, torch.uint16, torch.uint32, torch.uint64)  # gloo's collectives refuse them: "Invalid scalar type"
 NAMES = {"send": "a send to rank {peer}", "recv": "a receive from rank {peer}", "all_reduce": "an all-reduce", "reduce": "a reduce to rank {peer}",
          "broadcast": "a broadcast from rank {peer}", "all_gather": "an all-gather", "barrier": "a barrier"}
 
@@ -51,6 +52,7 @@ class _Work(dist._Work):
     def wait(self, timeout=None):
         if not self.is_completed():
             raise _Waits(self._index)
+        self._group.unwaited.discard(self._index)
         with torch.no_grad():
             for tensor, new in zip(self._tensors, self._group.arrived[self._index]):
                 tensor.copy_(new.reshape(tensor.shape))
@@ -67,11 +69,11 @@ class _Work(dist._Work):
 class CarriedGroup(dist.ProcessGroup):
     """The process group of a play. operations: those launched so far, each a dict of what it is and holds. arrived: the tensors that
     an operation has brought, by its number, for those that are over. ahead: by the number of a collective, the (root, tensor) of a
-    broadcast whose root has made it already."""
+    broadcast whose root has made it already. unwaited: the numbers of the operations that nobody has waited for."""
 
     def __init__(self, rank, world, arrived, ahead):
         super().__init__(rank, world)
-        self.operations, self.arrived, self.ahead = [], arrived, ahead
+        self.operations, self.arrived, self.ahead, self.unwaited = [], arrived, ahead, set()
 
     def _launch(self, kind, tensor, into, peer=-1, tag=0, reduction="", sends=True):
         """sends: whether the tensor's numbers are anybody's business. Where a message is to come, they may be anything."""
@@ -79,8 +81,11 @@ class CarriedGroup(dist.ProcessGroup):
             raise ValueError(f"rank {self.rank()} wants {NAMES[kind].format(peer=peer)}, and there are only ranks 0 to {self.size() - 1}")
         if kind in ("send", "recv") and peer == self.rank():
             raise ValueError(f"rank {self.rank()} wants {NAMES[kind].format(peer=peer)}, itself")
+        if kind not in ("send", "recv", "witness") and tensor.dtype in UNSUMMED:
+            raise RuntimeError(f"Invalid scalar type: gloo has no {NAMES[kind].format(peer=peer).split(' ', 1)[1]} of {tensor.dtype}. Take torch.int32.")
         if len(self.operations) >= OPERATIONS:
             raise RuntimeError(f"more than {OPERATIONS:,} operations: does a loop not end?")
+        self.unwaited.add(len(self.operations))
         self.operations.append({"kind": kind, "peer": int(peer), "tag": int(tag), "reduction": reduction,
                                 "like": tensor.detach().clone() if sends else torch.zeros_like(tensor)})
         return _Work(self, len(self.operations) - 1, into)
@@ -151,7 +156,8 @@ def play(function, rank, world, known, fresh, ahead):
 
     known: how many of its operations the check knows from earlier plays, None in the first. fresh: [number of an operation, the
     tensors that it has brought] since the last play; ahead: [number of a collective, root, tensor], likewise. Returns a dict: the
-    operations after the known ones, the known ones in short, the number of the operation that it waits for, or None and its result.
+    operations after the known ones, the known ones in short, the number of the operation that it waits for, or None and its result,
+    and the numbers of those that it never waited for.
     """
     if dist.is_initialized():
         raise RuntimeError("torch.distributed is initialised in the notebook itself; call `dist.destroy_process_group()` there. "
@@ -172,7 +178,8 @@ def play(function, rank, world, known, fresh, ahead):
     finally:
         dist.destroy_process_group()
         sys.excepthook = hook  # initialising sets one that puts the rank before each line
-    return {"operations": group.operations[known:], "known": summary(group.operations[:known]), "waits": waits, "result": result}
+    return {"operations": group.operations[known:], "known": summary(group.operations[:known]), "waits": waits, "result": result,
+            "unwaited": sorted(group.unwaited)}
 
 
 def summary(operations):
@@ -193,12 +200,13 @@ def played(names, body, rank, world, known, fresh, ahead, args):
 class Ran:
     """results: what each rank returned. operations: by rank, each operation's (kind, numbers, peer), in the order of their launch;
     sent: by rank, the bytes that it has sent itself, between two ranks; summed: by rank, how many numbers each of its all-reduces of
-    float64 sums."""
+    float64 sums; unwaited: by rank, the numbers of the operations that it has launched and never waited for, as it says itself."""
 
     results: list
     operations: list
     sent: list
     summed: list
+    unwaited: list
 
 
 def run(student, world, body, *args, using=(), mark=0.0, factor=1.0, marked=("recv", "all_reduce", "reduce", "broadcast", "all_gather"),
@@ -254,16 +262,17 @@ def _carry(student, ranks, body, args, using, marks, witness, result):
                       "All ranks must make the same ones in the same order.")
     return Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
                [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks],
-               [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks])
+               [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks],
+               [rank.unwaited for rank in ranks])
 
 
 class _Rank:
     """A rank as the carrier knows it. arrived: by an operation's number, what it has brought; given: how many of those it has been told;
-    foreseen: the numbers of the broadcasts that it has been told ahead. kinds, total: the summary of its operations."""
+    foreseen: the numbers of the broadcasts that it has been told ahead. kinds, total: the summary of its operations. unwaited: as Ran has it."""
 
     def __init__(self, number):
         self.number, self.operations, self.arrived, self.waits, self.done, self.result = number, [], {}, None, False, None
-        self.plays, self.given, self.foreseen, self.kinds, self.total, self.bytes = 0, 0, set(), "", 0.0, 0
+        self.plays, self.given, self.foreseen, self.kinds, self.total, self.bytes, self.unwaited = 0, 0, set(), "", 0.0, 0, []
 
     def can_go_on(self):
         return not self.done and (not self.plays or self.waits in self.arrived)
@@ -286,9 +295,10 @@ class _Rank:
     def take(self, said, world):
         """Keep what a play said; returns a sentence when it isn't what a play of the same rank can say."""
         said = said if isinstance(said, dict) else {}
-        new, waits, known = said.get("operations"), said.get("waits"), said.get("known")
+        new, waits, known, unwaited = said.get("operations"), said.get("waits"), said.get("known"), said.get("unwaited")
         if not isinstance(new, list) or not all(_is_operation(each, self.number, world) for each in new) or not _is_summary(known) \
-                or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations)):
+                or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations)) \
+                or not isinstance(unwaited, list) or not all(type(each) is int and 0 <= each < len(new) + len(self.operations) for each in unwaited):
             return "What your ranks say to each other doesn't follow the format."
         self.bytes += sum(each["like"].numel() * each["like"].element_size() for each in new)
         if len(new) + len(self.operations) > OPERATIONS or self.bytes > BYTES:
@@ -302,7 +312,7 @@ class _Rank:
         kinds, total = summary(new)
         self.operations += new
         self.kinds, self.total = f"{self.kinds} {kinds}".strip(), self.total + total
-        self.waits, self.done, self.result = waits, waits is None, said.get("result")
+        self.waits, self.done, self.result, self.unwaited = waits, waits is None, said.get("result"), unwaited
         return None
 
     def waits_early(self):

@@ -9,7 +9,7 @@ import torch.distributed as dist
 
 from autograder import answers
 from course_lib import carried, wire
-from course_lib.processes import launch
+from course_lib.processes import RankError, launch
 from course_lib.student import Student, local_student
 from course_lib.verdict import Failed
 
@@ -121,6 +121,31 @@ def test_a_collective_that_not_all_make_is_told_though_nobody_waits(collective):
             dist.broadcast(torch.zeros(3), 0) if collective == "broadcast" else dist.all_reduce(torch.zeros(3), async_op=True)
 
     assert "makes 0" in failure(skips, 3, collective)
+
+
+def test_what_nobody_has_waited_for_is_known():
+    def hands_on(rank, world, waits):
+        tensor = torch.zeros(3)
+        sent = dist.isend(torch.ones(3), (rank + 1) % world)
+        dist.recv(tensor, (rank - 1) % world)
+        if waits:
+            sent.wait()
+        work = dist.all_reduce(tensor, async_op=True)
+        if rank:
+            work.wait()
+
+    assert run(hands_on, 2, True).unwaited == [[2], []] and run(hands_on, 2, False).unwaited == [[0, 2], [0]]
+
+
+@pytest.mark.parametrize("collective", ["all_reduce", "broadcast"])
+def test_a_type_that_gloo_has_no_collective_for_is_refused_here_too(collective):
+    def flags(rank, world, collective):
+        flags = torch.ones(2, dtype=torch.int16)
+        dist.all_reduce(flags) if collective == "all_reduce" else dist.broadcast(flags, 0)
+
+    assert "Invalid scalar type" in failure(flags, 2, collective)
+    with pytest.raises(RankError, match="Invalid scalar type"):
+        launch(flags, 2, collective)
 
 
 def test_a_message_that_nobody_receives_is_told():
@@ -239,7 +264,7 @@ def test_torch_distributed_of_the_notebook_is_left_alone():
 
 
 GOOD = {"kind": "all_reduce", "peer": -1, "tag": 0, "reduction": "SUM", "like": torch.ones(2)}
-SAID = {"operations": [], "known": ["", 0.0], "waits": None, "result": None}
+SAID = {"operations": [], "known": ["", 0.0], "waits": None, "result": None, "unwaited": []}
 HOSTILE = [
     None, 7, "x", [], {}, {"operations": []}, SAID | {"operations": None}, SAID | {"operations": [None]}, SAID | {"operations": [7]},
     *(SAID | {"operations": [GOOD | change]} for change in (
@@ -248,6 +273,7 @@ HOSTILE = [
         {"kind": "send", "peer": 0, "reduction": ""}, {"kind": "send", "peer": -1, "reduction": ""}, {"kind": "broadcast", "peer": 2, "reduction": ""},
         {"kind": "recv", "peer": 10**12, "reduction": ""}, {"kind": "witness", "peer": 0, "reduction": ""})),
     *(SAID | {"waits": waits} for waits in (0, -1, True, 1.0, "0", [0], 10**12)),
+    *(SAID | {"unwaited": unwaited} for unwaited in (None, 0, [0], [-1], [True], [1.0], [[]], {"a": 1}, torch.ones(2))),
     *(SAID | {"known": known} for known in (None, [], [""], ["", 0], ["", None], [torch.ones(2), 0.0], ["", float("nan")], ["x", 0.0], {"a": 1})),
     SAID | {"operations": [GOOD] * 1001}, SAID | {"operations": [GOOD | {"like": torch.ones(5 * 2**20)}]},
     *(SAID | {"operations": [GOOD | {"like": like}], "waits": 0} for like in (

@@ -1,6 +1,9 @@
 """The reference of `data_parallel` against what isn't it: torch's own sampler, buckets, collectives and DDP, and one process on the whole batch."""
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import cloudpickle
 import pytest
@@ -121,7 +124,22 @@ def test_the_known_mistakes_of_training_end_elsewhere():
     """Each hint of `mistaken` belongs to weights of its own."""
     draw = torch.Generator().manual_seed(0)
     numbers, images = torch.randn(5_000, generator=draw, dtype=torch.float64), torch.rand(50, 1, 14, 14, generator=draw, dtype=torch.float64)
-    task = numbers, images, torch.arange(50) % 10, 12, 12, 0.1
-    ends = [checks._flat(weights) for _, weights in checks.mistaken(*task)] + [checks._flat(checks.trained_alone(*task))]
+    task = numbers, images, torch.arange(50) % 10, 13, 12, 0.1
+    ends = [checks._flat(state.values()) for state in (*(state for _, state in checks.mistaken(*task)), checks.trained_alone(*task)[0])]
     for index, one in enumerate(ends):
         assert all((one - other).abs().max() > 1e-5 for other in ends[:index])
+
+
+def test_two_threads_in_one_net_are_always_seen():
+    """Whatever the threads' luck: one is held up on its way into the net, or none."""
+    for late in (0.0, 0.3):
+        def data_parallel(net, x, devices, move):
+            def forward(number):
+                time.sleep(late * number)
+                return torch.func.functional_call(net, dict(net.named_parameters()), (x,))
+
+            with ThreadPoolExecutor(len(devices)) as threads:
+                return list(threads.map(forward, range(len(devices))))[0]
+
+        asked = torch.randn(80, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64), torch.ones(2)
+        assert checks.on_devices(SimpleNamespace(data_parallel=data_parallel), *asked) == {"shared": True}

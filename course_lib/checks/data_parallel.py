@@ -14,6 +14,12 @@ from course_lib.verdict import Failed
 
 # --- the whole from its parts ---
 
+def kept(names, means, sizes):
+    """The means that the learner's mean_of_parts was given, as they are afterwards."""
+    names.mean_of_parts(means, sizes)
+    return means
+
+
 @check(points=1)
 def parts(student, reference, draw):
     """A batch in parts, and its mean from theirs."""
@@ -22,12 +28,47 @@ def parts(student, reference, draw):
         expect.agree(student, reference, "scatter", batch, count)
     for shape, sizes in (((), (3, 3)), ((2, 3), (5, 2, 1)), ((4,), (1, 1, 7)), ((2,), (6,))):
         expect.agree(student, reference, "mean_of_parts", [draw.normal(*shape) for _ in sizes], list(sizes))
+    means = [draw.normal(2) for _ in range(3)]
+    expect.same(student.run(kept, means, [3, 2, 2]), means, "The means that `mean_of_parts` was given, afterwards", hint=(
+        "`mean_of_parts` changes the means that it is given: `mul_` and `*=` write into the caller's tensors. Make new ones: `size * mean`."))
+
+
+class Meeting:
+    """Where the threads that call a net, or copies of it, meet, so that it isn't left to chance whether two are in one net at once: each
+    waits in its forward pass until all parts have got that far. shared: whether two have been in one net. What calls from the probe's own
+    thread comes one after the other, and needn't wait."""
+
+    def __init__(self, parts):
+        import threading
+        self.parts, self.home, self.inside, self.came, self.shared, self.patience = parts, threading.get_ident(), [], 0, False, 5.0
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def enter(self, net):
+        import threading
+        import time
+        if threading.get_ident() == self.home:
+            return
+        self.shared |= net in self.inside
+        self.inside.append(net)
+        self.came += 1
+        until = time.monotonic() + self.patience
+        while self.came < self.parts and time.monotonic() < until:
+            time.sleep(0.001)
+        if self.came < self.parts:  # one thread for all, or a lock
+            self.patience = 0.0
+
+    def leave(self, net):
+        if net in self.inside:
+            self.inside.remove(net)
 
 
 class Mixed(torch.nn.Module):
-    """A small net with most of what nets have: a weight that is used twice, a buffer that it computes with, an unused parameter."""
+    """A small net with most of what nets have: a weight that is used twice, a buffer that it computes with, an unused parameter, and
+    something that it does in train mode only."""
 
-    def __init__(self, numbers):
+    def __init__(self, numbers, meeting=None):
         super().__init__()
         nn = torch.nn
         self.first, self.second, self.third, self.head = nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 4, bias=False), nn.Linear(4, 2)
@@ -40,21 +81,22 @@ class Mixed(torch.nn.Module):
                 tensor.copy_(numbers[place:place + tensor.numel()].reshape(tensor.shape))
                 place += tensor.numel()
 
-        self.busy, self.shared = [0], []  # lists, which copies of the net may share or not
+        self.meeting = meeting
 
     def forward(self, x):
-        import time
-        self.busy[0] += 1
-        hidden = torch.tanh(self.first(x)) * self.scale
-        time.sleep(0.005)  # now the other threads get their turn
-        self.shared.append(self.busy[0] > 1)
-        self.busy[0] -= 1
-        return self.head(torch.tanh(self.third(torch.tanh(self.second(hidden)))))
+        hidden = torch.tanh(self.first(x)) * self.scale * (2 if self.training else 1)
+        if self.meeting:
+            self.meeting.enter(id(self.first))  # a copy that shares its layers with the net is no copy
+        output = self.head(torch.tanh(self.third(torch.tanh(self.second(hidden)))))
+        if self.meeting:
+            self.meeting.leave(id(self.first))
+        return output
 
 
 def on_devices(names, numbers, x, factors):
     """Outputs and gradients of the learner's data_parallel. Each device leaves its mark on what arrives there: a factor."""
-    net, devices = Mixed(numbers), [f"device {number}" for number in range(len(factors))]
+    meeting, devices = Meeting(min(len(x), len(factors))), [f"device {number}" for number in range(len(factors))]
+    net = Mixed(numbers, meeting)
     arrivals = [{} for _ in devices]  # by what it is: a weight that is used twice may be moved twice
 
     def move(tensor, device):
@@ -62,8 +104,13 @@ def on_devices(names, numbers, x, factors):
         return tensor * factors[devices.index(device)]
 
     x = x.clone().requires_grad_()
-    output = names.data_parallel(net, x, devices, move)
-    if any(net.shared):
+    try:
+        output = names.data_parallel(net, x, devices, move)
+    except ValueError as error:
+        if "which are tied" not in str(error):
+            raise
+        return {"tied": True}  # what torch says of it isn't the point
+    if meeting.shared:
         return {"shared": True}
     inputs, gradients = [x, *net.parameters()], [None] * 100
     if output.requires_grad:
@@ -79,9 +126,12 @@ def replicas(student, reference, draw):
     """DataParallel on any list of devices."""
     for length, count in ((4, 2), (7, 3), (5, 1), (2, 3)):
         asked = [draw.normal(80), draw.normal(length, 3), 0.5 + draw.uniform(count)]
-        got, want = (side.run(on_devices, *asked, using=[Mixed]) for side in (student, reference))
+        got, want = (side.run(on_devices, *asked, using=[Meeting, Mixed]) for side in (student, reference))
         expect.true(not (isinstance(got, dict) and "shared" in got), "Two threads call one and the same net at once. `functional_call` puts the tensors into "
                     "the net that it is given, and takes them out again; so each thread needs a net of its own, `copy.deepcopy(net)`.")
+        expect.true(not (isinstance(got, dict) and "tied" in got), "A weight that the net uses twice comes in under both of its names, as two tensors. That is "
+                    "how `net.state_dict()` has it; and its tensors are detached, so that no gradient would find its way back. Move "
+                    "`net.named_parameters()` and `net.named_buffers()`, which have each once.")
         expect.same(got, want, "`data_parallel`", rtol=1e-10, atol=1e-10)
 
 
@@ -96,7 +146,8 @@ def collective(names, rank, world, name, tensors, *more):
 
 def _remark(student, ran):
     """From here on it is the ranks' operations that count as well: wrong ones may have right results."""
-    student.remark({"results": ran.results, "operations": [[list(each) for each in operations] for operations in ran.operations]})
+    student.remark({"results": ran.results, "operations": [[list(each) for each in operations] for operations in ran.operations],
+                    "unwaited": ran.unwaited})
 
 
 def _only_messages(ran, name):
@@ -104,6 +155,14 @@ def _only_messages(ran, name):
         for kind, _, _ in operations:
             expect.true(kind in ("send", "recv"), f"`{name}` is to be built from messages between two ranks; rank {rank} calls "
                                                   f"{carried.NAMES[kind].format(peer=0)} of torch's own.")
+
+
+def _all_waited_for(ran, name):
+    for rank, (operations, unwaited) in enumerate(zip(ran.operations, ran.unwaited)):
+        kinds = {operations[index][0] for index in unwaited}
+        calls = " and ".join(f"`dist.{call}`" for kind, call in (("send", "isend"), ("recv", "irecv")) if kind in kinds)
+        expect.true(not unwaited, f"`{name}` returns, and on rank {rank} nobody has waited for what {calls} began. A send whose handle is dropped may never "
+                                  "arrive, and the caller may change the tensor while it is on its way: `wait()` for each before you return.")
 
 
 @check(points=2)
@@ -118,6 +177,12 @@ def star(student, reference, draw):
                 expect.close(got, want, f"With {world} ranks and root {root}, {'the root' if rank == root else f'rank {rank}'}'s tensor after `{name}`")
             _remark(student, ran)
             _only_messages(ran, name)
+            _all_waited_for(ran, name)
+            for rank, operations in enumerate(ran.operations):
+                for kind, _, peer in operations:
+                    sender, receiver = (rank, peer) if kind == "send" else (peer, rank)
+                    expect.true(root == (sender if name == "star_broadcast" else receiver), f"With root {root}, rank {sender} sends to rank {receiver} in `{name}`. "
+                                + ("Only the root sends, to each of the others." if name == "star_broadcast" else "Each of the others sends to the root itself."))
         mark, tensors = draw.number(2.0, 3.0), [draw.normal(2, 3) for _ in range(3)]
         ran = carried.run(student, 3, collective, name, tensors, 2, mark=mark)
         for rank, got in enumerate(ran.results):
@@ -140,6 +205,7 @@ def ring(student, reference, draw):
         for rank, got in enumerate(ran.results):
             expect.close(got, sum(tensors), f"With {world} ranks and {size} numbers, rank {rank}'s tensor")
         _only_messages(ran, "ring_all_reduce")
+        _all_waited_for(ran, "ring_all_reduce")
         for rank, operations in enumerate(ran.operations):
             to = {peer for kind, _, peer in operations if kind == "send"} - {(rank + 1) % world}
             expect.true(not to, f"With {world} ranks, rank {rank} sends to rank {', '.join(map(str, sorted(to)))} too: in a ring it sends to the next "
@@ -170,13 +236,13 @@ def _hops(hops, rank, world):
 # --- distributed data parallel ---
 
 class Odd(torch.nn.Module):
-    """A net with what makes data parallelism hard: a weight that is used twice, a frozen parameter, one that only some examples use,
-    one that nobody uses, a buffer that moves with the data, and one of whole numbers."""
+    """A net with what makes data parallelism hard: a weight that is used twice, a frozen parameter, one whose gradient is exactly 0, one
+    that only some examples use, one that nobody uses, a buffer that moves with the data, and one of whole numbers."""
 
     def __init__(self, numbers):
         super().__init__()
         nn = torch.nn
-        self.frozen = nn.Parameter(torch.zeros(4), requires_grad=False)
+        self.frozen, self.dead = nn.Parameter(torch.zeros(4), requires_grad=False), nn.Parameter(torch.zeros(2))
         # Not in the order of the forward pass: a bucket in the middle is the last to be complete.
         self.idle, self.second, self.third, self.first = nn.Linear(1, 3), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(3, 4)
         self.head, self.rare = nn.Linear(4, 2), nn.Linear(1, 2, bias=False)
@@ -197,6 +263,7 @@ class Odd(torch.nn.Module):
             self.middle = 0.9 * self.middle + 0.1 * counted.detach().mean(0)
             self.seen = self.seen + len(counted)
         outputs, special = self.head(torch.tanh(self.third(torch.tanh(self.second(hidden))))), x[:, :1] > 5
+        outputs = outputs + torch.relu(self.dead - 1000)
         return outputs + self.rare(special.double()) if special.any() else outputs
 
 
@@ -275,17 +342,41 @@ def overlapping(names, rank, world, numbers, xs, ys, cap, accumulate):
     return weights(net)
 
 
-def with_ddp(names, rank, world, numbers, x, y, cap):
-    """Gradients of a rank after one backward pass of the learner's DDP, which asks for the witness on its way."""
+def with_ddp(names, rank, world, numbers, xs, ys, cap):
+    """Gradients of a rank after backward passes of the learner's DDP, all but the last under no_sync. The last asks for the witness on
+    its way, and once more before `finish`."""
     def ask(module, inputs, output):
         output.register_hook(lambda gradient: gradient * group.witness())
 
     group, net = torch.distributed.group.WORLD, Odd(numbers)
     ddp = names.DDP(net, cap)
+    for x, y in zip(xs[:-1], ys[:-1]):
+        with ddp.no_sync():
+            loss_of(ddp(part_of(x, rank, world)), part_of(y, rank, world)).backward()
     net.second.register_forward_hook(ask)
-    loss_of(ddp(part_of(x, rank, world)), part_of(y, rank, world)).backward()
+    loss_of(ddp(part_of(xs[-1], rank, world)), part_of(ys[-1], rank, world)).backward()
+    group.witness()
     ddp.finish()
     return gradients(net)
+
+
+def forwards(names, rank, world, numbers, x):
+    """Outputs of the learner's DDP in train and in eval mode, after each rank has changed a buffer in its own way."""
+    net = Odd(numbers)
+    ddp, outputs = names.DDP(net, 40), {}
+    for mode in ("train", "eval"):
+        getattr(ddp, mode)()
+        net.middle.add_(0.5 * rank)
+        outputs[f"in {mode} mode"] = ddp(x).detach()
+    return outputs
+
+
+def forwards_alone(numbers, x, rank):
+    """What those should be, by the check itself."""
+    net = Odd(numbers)
+    trained = net(x).detach()  # with rank 0's buffers
+    net.eval().middle.add_(0.5 * rank)
+    return {"in train mode": trained, "in eval mode": net(x).detach()}
 
 
 def single(numbers, xs, ys, world, accumulate, factor):
@@ -301,11 +392,14 @@ def single(numbers, xs, ys, world, accumulate, factor):
     return weights(net)
 
 
-def mean_gradients(numbers, x, y, witness=1.0):
-    """Gradients of the whole batch; those from the second layer on back are multiplied by the witness."""
+def mean_gradients(numbers, xs, ys, world, witness=1.0):
+    """Gradients of whole batches, added up; those of the last, from the second layer on back, are multiplied by the witness. The first
+    rank's part moves the buffers."""
     net = Odd(numbers)
+    for x, y in zip(xs[:-1], ys[:-1]):
+        loss_of(net(x, part_of(x, 0, world)), y).backward()
     net.second.register_forward_hook(lambda module, inputs, output: (output.register_hook(lambda gradient: gradient * witness), None)[1])
-    loss_of(net(x), y).backward()
+    loss_of(net(xs[-1]), ys[-1]).backward()
     return gradients(net)
 
 
@@ -327,6 +421,9 @@ def _over_the_wire(student, draw, world, body, args, wanted, what, witness=None)
         if world > 1 and expect.equal_values(got, unmarked, rtol=1e-10, atol=1e-10):
             hint = (f"Rank {rank}'s {what} are right, but the gradients haven't come in an all-reduce: numbers that the check multiplies on "
                     "their way don't arrive so. Each gradient goes through `dist.all_reduce`, once.")
+        for name in (name for name, each in want.items() if each is not None and isinstance(got, dict) and got.get(name, each) is None):
+            raise Failed(f"With {world} rank{'s' * (world > 1)}, `{name}` of rank {rank} has no gradient (`grad` is None) among its {what}. It should have one: some "
+                         "rank's examples have reached it, even where its gradient is 0.")
         expect.same(got, want, f"With {world} rank{'s' * (world > 1)}, rank {rank}'s {what} (the check multiplies what all-reduces bring by {factor:.3g})",
                     rtol=1e-10, atol=1e-10, hint=hint)
     return ran
@@ -347,7 +444,7 @@ def naive_ddp(student, reference, draw):
                     rtol=1e-10, atol=1e-10)
     for world in (2, 3, 1):
         (x, *_), (y, *_) = batches(draw, 2, 12, world)
-        means = mean_gradients(numbers[0], x, y)
+        means = mean_gradients(numbers[0], [x], [y], world)
         _over_the_wire(student, draw, world, averaged, [numbers[0], x, y], functools.partial(_times, means), "gradients after `average_gradients`")
     xs, ys = batches(draw, 2, 12, 2)
     _over_the_wire(student, draw, 2, naively, [numbers, xs, ys], functools.partial(single, numbers[0], xs, ys, 2, 1), "parameters after two steps")
@@ -362,7 +459,8 @@ def buckets(student, reference, draw):
 
 
 CAP = 40  # bytes
-BUCKETS = [2 + 2 + 8, 4 + 12, 4 + 4, 16, 3 + 3]  # the numbers in each bucket of Odd's parameters, from rare to idle
+BUCKETS = [2 + 2 + 8, 4 + 12, 4 + 4, 16, 3 + 3, 2]  # the numbers in each bucket of Odd's parameters, from rare to idle, and dead
+COMPLETE = 4  # so many of them a backward pass completes, in this order; the second as the last one
 
 
 @check(points=3, needs=["naive_ddp", "buckets"])
@@ -371,8 +469,15 @@ def overlap(student, reference, draw):
     numbers = draw.normal(3, 80)
     for world, cap, steps in ((2, CAP, 3), (3, CAP, 5), (1, 10**6, 2)):
         xs, ys = batches(draw, steps, 12, world)
-        _over_the_wire(student, draw, world, overlapping, [numbers, xs, ys, cap, 1], functools.partial(single, numbers[0], xs, ys, world, 1),
-                       f"parameters after {steps} steps")
+        try:
+            _over_the_wire(student, draw, world, overlapping, [numbers, xs, ys, cap, 1], functools.partial(single, numbers[0], xs, ys, world, 1),
+                           f"parameters after {steps} steps")
+        except Failed as failure:
+            if "`DDP.forward` raised RuntimeError: result type" not in failure.hint:
+                raise
+            student.remark("buffers divided")
+            raise Failed("Buffers are divided in `forward`, and some hold whole numbers, which can't be averaged. They aren't averaged at all: all ranks get rank 0's, by "
+                         "`dist.broadcast`.", failure.detail) from None
     xs, ys = batches(draw, 4, 12, 2)
     ran = _over_the_wire(student, draw, 2, overlapping, [numbers, xs, ys, CAP, 2], functools.partial(single, numbers[0], xs, ys, 2, 2),
                          "parameters after two steps of two batches, the first of each under `no_sync`")
@@ -380,11 +485,22 @@ def overlap(student, reference, draw):
     for rank, sent in enumerate(ran.summed):
         expect.true(sent == 2 * BUCKETS, f"In two steps of two batches rank {rank} sums up {sent} numbers by all-reduce. With `assign_buckets` and {CAP} bytes "
                                          f"a bucket it should be {2 * BUCKETS}, each bucket once in a step, and nothing under `no_sync`.")
-    x, y, witness = draw.normal(12, 3), draw.normal(12, 2), draw.number(0.5, 2.0)
-    x[::3, 0] = 9.0
-    means = mean_gradients(numbers[0], x, y, witness)
-    _over_the_wire(student, draw, 2, with_ddp, [numbers[0], x, y, CAP], functools.partial(_times, means),
-                   "gradients after a backward pass that goes on only when the first bucket has left", witness)
+    xs, ys, witness = draw.normal(2, 12, 3), draw.normal(2, 12, 2), draw.number(0.5, 2.0)
+    xs[:, ::3, 0] = 9.0
+    for count, before in ((1, ""), (2, ", after one under `no_sync`")):
+        means = mean_gradients(numbers[0], xs[:count], ys[:count], 2, witness)
+        ran = _over_the_wire(student, draw, 2, with_ddp, [numbers[0], xs[:count], ys[:count], CAP], functools.partial(_times, means),
+                             f"gradients after a backward pass that goes on only when the first bucket has left{before}", witness)
+        _remark(student, ran)
+        for rank, operations in enumerate(ran.operations):
+            kinds = [kind for kind, *_ in operations]
+            left = kinds[:-1 - kinds[::-1].index("witness")].count("all_reduce") if "witness" in kinds else 0
+            expect.true(left >= COMPLETE, f"When `finish` begins, {left} of rank {rank}'s buckets have left; {COMPLETE} are complete. The bucket that lacks a gradient "
+                                          "longest may have others behind it that wait for nothing else: launch `while` the next one in order is complete.")
+    x = draw.normal(4, 3)
+    ran = carried.run(student, 2, forwards, numbers[0], x, using=ODD)
+    for rank, got in enumerate(ran.results):
+        expect.same(got, forwards_alone(numbers[0], x, rank), f"When each rank's buffers have changed, the outputs of rank {rank}'s DDP", rtol=1e-10, atol=1e-10)
 
 
 # --- data ---
@@ -399,10 +515,11 @@ def drawn_after_sharing(names, seed):
 @check(points=2)
 def sampler(student, reference, draw):
     """Each rank's share of the examples."""
-    for length, world in ((12, 3), (10, 4), (2, 5), (0, 2), (7, 1)):
+    for length, world in ((12, 3), (10, 4), (2, 5), (7, 1)):
         for drop_last in (False, True):
             for rank in range(world):
-                expect.agree(student, reference, "shard", length, rank, world, 3, 5, False, drop_last)
+                share = expect.agree(student, reference, "shard", length, rank, world, 3, 5, False, drop_last)
+                expect.true(getattr(share, "dtype", None) == torch.int64, f"`shard` should give a tensor of torch.int64; it is of {getattr(share, 'dtype', type(share))}.")
     length, world, seed = 23, 3, draw.integers(0, 1000, 1).item()
     for drop_last in (False, True):
         epochs = [[expect.tensor(student.shard(length, rank, world, epoch, seed, True, drop_last), f"Rank {rank}'s share", (7 if drop_last else 8,)).long()
@@ -434,10 +551,27 @@ def sampler(student, reference, draw):
 
 # --- trained for real ---
 
+class Centred(torch.nn.Module):
+    """Images less the running mean of those before: a buffer, which a forward pass in train mode moves."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("middle", torch.zeros(1, 14, 14, dtype=torch.float64))
+
+    def forward(self, x):
+        centred = x - self.middle
+        if self.training:
+            self.move(x)
+        return centred
+
+    def move(self, x):
+        self.middle.lerp_(x.mean(0), 0.1)
+
+
 def small_net(numbers):
     """A convolutional net (n, 1, 14, 14) → (n, 10) in float64 with the check's weights."""
     nn = torch.nn
-    net = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 10)).double()
+    net = nn.Sequential(Centred(), nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 10)).double()
     place = 0
     with torch.no_grad():
         for parameter in net.parameters():
@@ -448,39 +582,49 @@ def small_net(numbers):
 
 
 def trained_on_ranks(names, world, numbers, images, labels, steps, batch, rate):
-    """The weights on each of `world` ranks, which are processes, after the learner's training."""
+    """What each of `world` ranks, which are processes, has after the learner's training: [its state_dict, what after_step was told]."""
     from course_lib.processes import launch
 
     def rank_of_ours(rank, world, train, net, *more):
-        if rank:  # as if started apart: only rank 0 begins with the weights that are asked for
+        told = []
+        if rank:  # as if started apart: only rank 0 begins with what is asked for
             with torch.no_grad():
-                for parameter in net.parameters():
-                    parameter.mul_(0.5).add_(0.1 * rank)
-        return [value.cpu() for value in train(rank, world, net, *more).values()]
+                for tensor in (*net.parameters(), *net.buffers()):
+                    tensor.mul_(0.5).add_(0.1 * rank)
+        state = train(rank, world, net, *more, lambda step, loss: told.append([step, float(loss)]))
+        return [{name: value.cpu() for name, value in state.items()} if isinstance(state, dict) else None, told]
 
     return launch(rank_of_ours, world, names.train_rank, small_net(numbers), images, labels, steps, batch, rate, timeout=240.0)
 
 
 def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, goes_on=True, drop=True, momentum=0.9, part=slice(None),
-                  fresh=True):
-    """The same in this process, on whole batches; the options are for what people do instead.
+                  fresh=True, ends=True, own=False):
+    """(state_dict, losses) of the same in this process, on whole batches; the options are for what people do instead.
 
     epochs: each has an order of its own. goes_on: a step takes the next batch, not the first. drop: what is left at an epoch's end is left
-    out. part: what of each batch is trained on. fresh: each step has gradients of its own.
+    out. part: what of each batch is trained on. fresh: each step has gradients of its own. ends: it ends in the middle of an epoch too.
+    own: each of two ranks goes on with its own buffers.
     """
-    net = small_net(numbers)
-    optimizer, step, epoch = torch.optim.SGD(net.parameters(), rate, momentum=momentum), 0, 0
+    net, second = small_net(numbers).eval(), Centred()  # the buffers are moved here, by rank 0's part
+    optimizer, step, epoch, losses = torch.optim.SGD(net.parameters(), rate, momentum=momentum), 0, 0, []
     while step < steps:
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch * epochs))
         order = order[:len(order) // batch * batch if drop else len(order) // 2 * 2]
-        for chosen in order.split(batch)[:steps - step if goes_on else 1]:
+        for chosen in order.split(batch)[:(steps - step if ends else None) if goes_on else 1]:
             if fresh:
                 optimizer.zero_grad()
-            F.cross_entropy(net(images[chosen[part]]), labels[chosen[part]]).backward()
+            if own:
+                outputs = net[1:](torch.cat([net[0](images[chosen[::2]]), second(images[chosen[1::2]])]))
+                loss = F.cross_entropy(outputs, labels[torch.cat([chosen[::2], chosen[1::2]])])
+            else:
+                loss = F.cross_entropy(net(images[chosen[part]]), labels[chosen[part]])
+            net[0].move(images[chosen[part] if part.start else chosen[::2]])
+            loss.backward()
             optimizer.step()
+            losses.append(loss.item())
             step += 1
         epoch += goes_on
-    return list(net.state_dict().values())
+    return net.state_dict(), losses
 
 
 @functools.lru_cache
@@ -493,52 +637,78 @@ def training_images(limit):
 APART = "The ranks end with different weights. Do all begin with rank 0's, and step with the same gradients, at every step?"
 OTHER = "The ranks agree with each other, but not with one process that takes the whole batch at each step. What does each step train on, and how?"
 # How many digits the weights agree to, of the largest change of a weight in the training: with one process, and between the ranks.
-TRAINING = {"digits": expect.at_least(smoke=8), "ranks": expect.at_least(smoke=8)}
+TRAINING = {"equal digits": expect.at_least(smoke=8), "equal digits of the ranks": expect.at_least(smoke=8)}
 
 
 def mistaken(numbers, images, labels, steps, batch, rate):
-    """What people make of it: (what it looks like, the weights that it ends with), one by one."""
-    alone = lambda batch=batch, rate=rate, **options: trained_alone(numbers, images, labels, steps, batch, rate, **options)
+    """What people make of it: (what it looks like, the state_dict that it ends with), one by one."""
+    alone = lambda batch=batch, rate=rate, **options: trained_alone(numbers, images, labels, steps, batch, rate, **options)[0]
+    yield ("each rank computes with its own buffers. Call `DDP(net)`, and not `net`: its forward pass begins with rank 0's buffers on all ranks."), alone(own=True)
     yield "all epochs take the examples in the same order. Hand the epoch to `shard`.", alone(epochs=False)
     yield "each rank takes `batch` examples a step. They are over all ranks together: a rank's share is batch // world.", alone(2 * batch)
     yield "each step begins the epoch anew, so that all train on the same first examples. Go on where the step before has ended.", alone(goes_on=False)
-    yield "gradients are summed over the ranks, and not averaged: the rate is `world` times as large.", alone(rate=2 * rate)
+    yield ("gradients are summed over the ranks, and not averaged, or the rate is multiplied by `world`. It is given for the whole batch: take it as it "
+           "is, and the mean."), alone(rate=2 * rate)
+    yield "after the last step that is asked for it goes on to the end of the epoch. Count the steps, and stop in the middle of an epoch too.", alone(ends=False)
     yield "it trains on what is left at the end of an epoch, too little for a step. Leave that out.", alone(drop=False)
     yield "SGD has no momentum. It should be 0.9.", alone(momentum=0.0)
     yield "gradients are never set back to zero, so that each step takes those of all steps before. `optimizer.zero_grad()`.", alone(fresh=False)
     yield "only rank 0's examples count. The gradients of all ranks are to be averaged before each step.", alone(part=slice(0, None, 2))
     yield "every rank trains on rank 1's examples only.", alone(part=slice(1, None, 2))
-    yield "nothing is trained. The weights are rank 0's first ones.", list(small_net(numbers).state_dict().values())
+    yield "nothing is trained. The weights are rank 0's first ones.", small_net(numbers).state_dict()
 
 
 @check(points=2, needs=["overlap", "sampler"], bounds=TRAINING)
 def training(student, reference, draw):
     """A net trained on two processes: the same as on one."""
-    # Odd counts: filled up instead of cut off, each rank would have one batch more.
-    count, steps, batch, rate = draw.scale.pick(smoke=(191, 24, 48, 0.1), cpu=(1_983, 100, 64, 0.1))
+    # Odd counts: filled up instead of cut off, each rank would have one batch more. The last step is in the middle of an epoch.
+    count, steps, batch, rate = draw.scale.pick(smoke=(191, 25, 48, 0.1), cpu=(1_983, 100, 64, 0.1))
     images, labels = training_images(count)
     numbers = draw.normal(sum(parameter.numel() for parameter in small_net(torch.zeros(10_000)).parameters()))
     if draw.secret:
         labels, chosen = draw.permutation(10)[labels], draw.permutation(count)
         images, labels = images[chosen], labels[chosen]
     task = numbers, images, labels, steps, batch, rate
-    got = student.train(trained_on_ranks, 2, *task, using=[small_net])
-    want = trained_alone(*task)
-    if not isinstance(got, list) or len(got) != 2 or not all(isinstance(each, list) and len(each) == len(want) for each in got):
+    got = student.train(trained_on_ranks, 2, *task, using=[Centred, small_net])
+    (want, losses), begun = trained_alone(*task), small_net(numbers)
+    if not isinstance(got, list) or len(got) != 2 or not all(isinstance(each, list) and len(each) == 2 for each in got):
         raise Failed("`train_rank` should give back the state_dict of the net that it was given.")
-    ranks = [torch.cat([expect.tensor(one, "A weight of the trained net", tuple(other.shape)).double().flatten() for one, other in zip(each, want)])
-             for each in got]
-    first, want = _flat(small_net(numbers).state_dict().values()), _flat(want)
-    moved = (want - first).abs().max()
+    for state, _ in got:
+        if not isinstance(state, dict) or set(state) != set(want):
+            other = next(iter(set(state) - set(want)), None) if isinstance(state, dict) else None
+            raise Failed("`train_rank` should give back the state_dict of the net that it was given" + (
+                f", `net.state_dict()`; yours has the name {str(other)[:60]!r}, which that hasn't." if other else "."))
+    ranks = [_flat([expect.tensor(each[name], "A weight of the trained net", tuple(want[name].shape)) for name in want]) for each, _ in got]
+    first, whole = _flat(begun.state_dict().values()), _flat(want.values())
+    moved = (whole - first).abs().max()
     digits = lambda one, other: -math.log10(max((one - other).abs().max().item() / moved.item(), 1e-16))
-    figures = {"digits": digits(ranks[0], want), "ranks": digits(*ranks)}
+    learnt = [_flat([state[name] for name, _ in begun.named_parameters()]) for state, _ in got]  # buffers: the others' have moved since they got rank 0's
+    figures = {"equal digits": digits(ranks[0], whole), "equal digits of the ranks": digits(*learnt)}
     expect.measured(**figures)
-    expect.within("ranks", figures["ranks"], TRAINING["ranks"], draw.scale, APART)
-    if not TRAINING["digits"].holds(figures["digits"], draw.scale):
+    expect.within("equal digits of the ranks", figures["equal digits of the ranks"], TRAINING["equal digits of the ranks"], draw.scale, APART)
+    if not TRAINING["equal digits"].holds(figures["equal digits"], draw.scale):
         for looks, weights_then in mistaken(*task):
-            expect.true((ranks[0] - _flat(weights_then)).abs().max() > 1e-6 * moved, f"The ranks agree, but {looks}")
-    expect.within("digits", figures["digits"], TRAINING["digits"], draw.scale, OTHER)
+            expect.true((ranks[0] - _flat(weights_then.values())).abs().max() > 1e-6 * moved, f"The ranks agree, but {looks}")
+    expect.within("equal digits", figures["equal digits"], TRAINING["equal digits"], draw.scale, OTHER)
+    for rank, (_, told) in enumerate(got):
+        _told(told, rank, steps)
+    means = [sum(loss for _, loss in each) / 2 for each in zip(*(told for _, told in got))]
+    expect.close(torch.tensor(means, dtype=torch.float64), losses, "What `after_step` is told on the two ranks, averaged,", rtol=1e-6, hint=(
+        "The training is right, but the losses that `after_step` is told aren't those of its steps: each rank tells its own, of its part of the batch."))
+
+
+def _told(told, rank, steps):
+    """after_step has been called after each step, with a number for the loss."""
+    whole = isinstance(told, list) and all(isinstance(each, list) and len(each) == 2 and type(each[0]) is int and type(each[1]) is float
+                                           for each in told)
+    expect.true(whole, "`after_step` should be told the number of the step, an int, and the loss, a number.")
+    numbers = [step for step, _ in told]
+    expect.true(bool(numbers), f"`after_step` is never called on rank {rank}. Every rank calls it, after each step: `after_step(step, loss.item())`.")
+    expect.true(numbers[0] == 0, f"On rank {rank}, `after_step` is told {numbers[0]} after the first step. Steps count from 0.")
+    expect.true(numbers == list(range(len(numbers))), f"On rank {rank}, `after_step` isn't told 0, 1, 2 and so on: it should be called once after each step, "
+                                                      "with the number of the step in the whole training.")
+    expect.true(len(numbers) == steps, f"On rank {rank}, `after_step` is called {len(numbers)} times in {steps} steps.")
 
 
 def _flat(tensors):
-    return torch.cat([each.flatten() for each in tensors])
+    return torch.cat([torch.as_tensor(each).double().flatten() for each in tensors])

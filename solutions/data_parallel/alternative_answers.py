@@ -82,6 +82,16 @@ def data_parallel(net, x, devices, move):
     return torch.cat([move(output, devices[0]) for output in outputs])
 
 
+@right("replicas")
+def data_parallel(net, x, devices, move):
+    # All in one thread, with the net itself: nobody is in it at the same time.
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return move(functional_call(net, there, (move(part, device),)), devices[0])
+
+    return torch.cat([forward(device, part) for device, part in zip(devices, scatter(x, len(devices)))])
+
+
 # --- star ---
 
 @right("star")
@@ -184,6 +194,21 @@ def ring_all_reduce(tensor):
             coming += room[:len(coming)]
         else:
             coming[:] = room[:len(coming)]
+
+
+@right("ring")
+def ring_all_reduce(tensor):
+    # Nobody waits for a send before the last step: the chunk that has left is written over only when its sum comes round.
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks, sends = tensor.view(-1).tensor_split(world), []
+    for step in range(2 * (world - 1)):
+        sends.append(dist.isend(chunks[(rank - step) % world], (rank + 1) % world))
+        mine = chunks[(rank - step - 1) % world]
+        arrived = torch.empty_like(mine)
+        dist.recv(arrived, (rank - 1) % world)
+        mine.copy_(mine + arrived if step < world - 1 else arrived)
+    for send in sends:
+        send.wait()
 
 
 # --- naive_ddp ---
@@ -407,6 +432,14 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     return torch.randperm(length, generator=torch.Generator().manual_seed(seed + epoch))[places % max(length, 1)]
 
 
+@right("sampler")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    # Repeated as often as it takes; there is at least one example.
+    order = torch.randperm(length, generator=torch.Generator().manual_seed(seed + epoch)) if shuffle else torch.arange(length)
+    total = length - length % world if drop_last else -(-length // world) * world
+    return order.repeat(-(-total // length))[:total][rank::world]
+
+
 # --- training ---
 
 @right("training", trains="one loop over the steps")
@@ -429,7 +462,7 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
 
 @right("training", trains="after each backward, `average_gradients`")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
-    # The naive way: no buckets, no hooks.
+    # The naive way: no buckets, no hooks, and the buffers by hand.
     broadcast_module(net)
     optimizer, done, epoch = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9), 0, 0
     while True:
@@ -439,6 +472,8 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
                 return net.state_dict()
             chosen = order[start:start + batch // world]
             net.zero_grad()
+            for buffer in net.buffers():
+                dist.broadcast(buffer, 0)
             loss = F.cross_entropy(net(images[chosen]), labels[chosen])
             loss.backward()
             average_gradients(net)

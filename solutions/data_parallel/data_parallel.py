@@ -54,7 +54,7 @@ scale = current_scale()
 #
 # Three predictions. Replace each `"?"`; there are no points for being right, and you meet each again where it is measured.
 #
-# 1. A net of 100 MB is trained with DataParallel on four devices. How many MB travel through device 0's cables at each step, both ways together? (`"100"`, `"200"`, `"600"`)
+# 1. A net of 100 MB is trained with DataParallel on four devices, and each copy of it is sent by itself. How many MB travel through device 0's cables at each step, both ways together? (`"100"`, `"200"`, `"600"`)
 # 2. Eight processes sum up a tensor of 100 MB so that each has the sum, in the best way there is. How many MB must each of them send? (`"100"`, `"175"`, `"700"`)
 # 3. Somebody forgets to divide the sum of the gradients by the number of processes. With plain SGD, what has happened? (`"nothing"`, `"the rate has grown"`, `"the net is another"`)
 
@@ -157,7 +157,7 @@ def in_threads(functions):
 #
 # <details><summary>Hint 1</summary>
 #
-# Write an inner function `forward(device, part)`: it moves each of `net.named_parameters()` and `net.named_buffers()` to the device, and the part, and gives back `functional_call(…)` of a copy of the net.
+# Write an inner function `forward(device, part)`: it moves each of `net.named_parameters()` and `net.named_buffers()` to the device (a weight that the net uses twice is among them once), and the part, and gives back `functional_call(…)` of a copy of the net.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -172,7 +172,8 @@ def data_parallel(net, x, devices, move):
     the tensor as it arrives on a device (devices[0] as well), with gradients that find their way
     back. Every tensor that a device computes with has come there by it: its part of x, the
     parameters, the buffers. The outputs are gathered by it too, each by itself. A device without a
-    part gets nothing.
+    part gets nothing. (One difference: ours loses what a forward pass writes into buffers, such as
+    the running mean of batch norm. PyTorch's keeps what the replica on device 0 writes.)
     """
     ### BEGIN SOLUTION
     used = list(zip(devices, scatter(x, len(devices))))
@@ -239,7 +240,8 @@ def seconds(work):
     return time.perf_counter() - start
 
 
-launch(lambda rank, world: None, 2)    # so that what is timed is not the start
+# `launch` runs a function in processes: section 3. Once before, so that what is timed is not the start.
+launch(lambda rank, world: None, 2)
 for work in (in_python, in_kernels):
     # the least of three, in turns: what else runs on the machine only makes it longer
     turns = [(seconds(work), seconds(lambda: in_threads([work, work])),
@@ -270,7 +272,7 @@ print(launch(who, 3))
 # %% [markdown]
 # (The processes are forked from one that has loaded torch already, so this takes a tenth of a second instead of three. Arguments and results are copies: what a process changes, you don't see here.)
 #
-# What processes do together is called a **collective**, and it has one rule: *all ranks make the same collectives in the same order*. Whoever breaks it makes the others wait, for ever, without an error. Here rank 1 leaves out the barrier. `launch` notices, ends them all and says who waited where:
+# What processes do together is called a **collective**, and it has one rule: *all ranks make the same collectives in the same order*. Whoever breaks it makes the others wait, without an error, until the backend's time is over: minutes, as section 9 says. Here rank 1 leaves out the barrier. `launch` notices, ends them all and says who waited where:
 
 # %%
 def one_is_missing(rank, world):
@@ -367,7 +369,7 @@ schedule(3)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# If everybody calls `dist.send` first, everybody waits. `sending = dist.isend(…)` only starts it; then receive from the rank before, into a tensor of its own, and last `sending.wait()`. (A chunk mustn't change while it is on its way. In this ring nothing changes it that early; the wait costs nothing, and in the next algorithm it may matter.)
+# If everybody calls `dist.send` first, everybody waits. `sending = dist.isend(…)` only starts it; then receive from the rank before, into a tensor of its own, and last `sending.wait()`. (Wait before you return: a send whose handle is dropped may never arrive, and the caller may change the tensor while the last chunk is on its way.)
 # </details>
 
 # %% solution="ring"
@@ -376,7 +378,7 @@ def ring_all_reduce(tensor):
 
     tensor: contiguous, of any shape and size. A rank sends only to the next one, (rank + 1) mod N,
     and receives only from the one before. Built from dist.isend (or send) and dist.recv (or irecv);
-    2(N − 1) messages a rank, of one chunk each.
+    2(N − 1) messages a rank, of one chunk each, all of them waited for before it returns.
     """
     ### BEGIN SOLUTION
     rank, world = (dist.get_rank(),
@@ -572,7 +574,7 @@ check("buckets")
 #
 # Three traps.
 #
-# 1. *Order.* A parameter that this rank's examples didn't reach never calls its hook. Its bucket stays open here, while it has left elsewhere, and the next bucket is full first. But collectives must have the same order everywhere: **bucket $k$ leaves only when it is complete and bucket $k - 1$ has left.** (Layers needn't be registered in the order in which they are called, so a bucket in the middle may be the last to be complete.) What is still open after the backward pass, `finish` launches, with zeros where a gradient is missing.
+# 1. *Order.* A parameter that this rank's examples didn't reach never calls its hook. Its bucket stays open here, while it has left elsewhere, and the next bucket is full first. But collectives must have the same order everywhere: **bucket $b$ leaves only when it is complete and bucket $b - 1$ has left.** (Layers needn't be registered in the order in which they are called, so a bucket in the middle may be the last to be complete.) What is still open after the backward pass, `finish` launches, with zeros where a gradient is missing.
 # 2. *Accumulation.* To take $a$ small batches for one step, all but the last are computed under `no_sync()`: gradients add up in `grad`, and nothing is sent. The hook of the last finds the whole sum.
 # 3. *Buffers* aren't parameters, have no gradients, and yet move (batch norm's running mean). Before each forward pass in train mode, all ranks get rank 0's. They follow rank 0's examples alone; that is a convention and not the mean. (PyTorch's DDP leaves it out under `no_sync` and in the pass after it; ours is simpler.)
 #
@@ -868,7 +870,7 @@ for batch, rate, warmup in ((32, 0.04, 0), (128, 0.04, 0), (128, 0.16, 0),
           f"{accuracy_with(batch, rate, warmup):.3f} of the test images right")
 
 # %% [markdown]
-# Over five seeds and a grid of rates, each twice the one before, with another order of the images for each seed (`docs/results.md`; yours above may lie a little outside):
+# The same by this course's authors, over five seeds, with other weights and another order of the images for each, and rates from 0.01 to 0.64, each twice the one before (yours above may lie a little outside):
 #
 # | batch | steps | best rate | right: mean (least to greatest) | the same rate as for 32 | scaled linearly |
 # |---|---|---|---|---|---|
@@ -909,11 +911,11 @@ loopback, copying = parallel_speed.links_here()
 # | way | time of a step |
 # |---|---|
 # | one device | $T_f + T_b$ |
-# | DataParallel | $(T_f + T_b)/N$, plus $2(N-1)(\alpha + S/\beta)$ through device 0, plus what the interpreter does for each replica, one after the other |
-# | DDP, naive | $(T_f + T_b)/N$, plus for each parameter of $s$ bytes $2(N-1)\left(\alpha + \frac{s}{N\beta}\right)$ |
+# | DataParallel, as ours | $T_f/N + T_b/N$, plus for each parameter $p$ of $S_p$ bytes $2(N-1)(\alpha + S_p/\beta)$ through device 0, plus what the interpreter does for each replica, one after the other. On CPUs $T_b$ in place of $T_b/N$: autograd has one thread for all of them, and one for each GPU |
+# | DDP, naive | $(T_f + T_b)/N$, plus for each parameter $2(N-1)\left(\alpha + \frac{S_p}{N\beta}\right)$ |
 # | DDP, buckets | $T_f/N$, plus a pipeline: a bucket's all-reduce begins when its gradients are there and the bucket before has gone; the step ends with the last |
 #
-# (`course_lib/parallel_cost.py` has the formulas and where each is from.) On a CPU the same cores compute and send, and all links are one memory; so the model is too hopeful here. (The interpreter's share is left out in these numbers.) Beside what was measured:
+# (`course_lib/parallel_cost.py` has the formulas and where each is from; for NCCL's all-reduces it adds a constant time until each begins.) On a CPU the same cores compute and send, and all links are one memory; so the model is too hopeful here. (The interpreter's share is left out in these numbers.) Beside what was measured:
 
 # %%
 rows = {}
@@ -989,22 +991,23 @@ live_run("Batch and rate", in_batches, steps=500, curves=("test images right",),
          rate=steps_slider("learning rate", [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64], 0.04))
 
 # %% [markdown]
-# DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $c$ seconds, a step takes at least $2(N-1)\,c$, so at some number of devices it is as slow as with one. DDP's all-reduce costs at most $2S/\beta$ whatever $N$, and the latencies, which do grow with $N$; and it hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
+# DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $c$ seconds and each copy is sent by itself, as ours is, a step takes at least $2(N-1)\,c$, so at some number of devices it is as slow as with one. (Where NCCL broadcasts and reduces, about $2c$ stays, and is hidden behind nothing.) DDP's all-reduce costs at most $2S/\beta$ whatever $N$, and the latencies, which do grow with $N$; and it hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
 #
 # ### Must you switch?
 #
 # * **For the result: no.** Both give the gradient of the whole batch, DDP as long as the ranks' shares are equally large; you have checked that to ten digits. (Batch norm apart, which sees a device's part in both.)
 # * **One device, or a net as small as the first in the table: use neither.** One process is the simplest, and here the quickest.
 # * **A first experiment on two GPUs**, where sending the net twice is short beside a step: DataParallel may stay. It is one line, and needs no launcher.
-# * **More devices, a larger net, or several machines: switch.** Then device 0's cables and the one interpreter are what you wait for. PyTorch's documentation says it without conditions: "It is recommended to use DistributedDataParallel, instead of this class, to do multi-GPU training, even if there is only a single node" (`nn.DataParallel`). That its cost is a script and a sampler, and no longer a mystery, is what this lesson is for.
+# * **More devices, a larger net, or several machines: switch.** Then the net's way to all devices and back, at each step, and the one interpreter are what you wait for. PyTorch's documentation says it without conditions: "It is recommended to use DistributedDataParallel, instead of this class, to do multi-GPU training, even if there is only a single node" (`nn.DataParallel`). That its cost is a script and a sampler, and no longer a mystery, is what this lesson is for.
 #
 # ## 8 · Out of the notebook
 #
 # A long training isn't run from a notebook. The same thing as a script is `course_lib/ddp_script.py`: PyTorch's own DDP and sampler, which you can read now, 120 lines. It is started by `torchrun`, which does what `launch` does here, and for several machines:
 #
+#     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 #     torchrun --standalone --nproc-per-node=2 --max-restarts=3 -m course_lib.ddp_script --steps 200 --checkpoint runs/last.pt
 #
-# `torchrun` starts the ranks and tells each its number in the variables `RANK`, `LOCAL_RANK` and `WORLD_SIZE`. (Where a machine can't resolve its own name, it hangs: add `--local-addr=127.0.0.1`.)
+# `torchrun` starts the ranks and tells each its number in the variables `RANK`, `LOCAL_RANK` and `WORLD_SIZE`. (Where a machine can't resolve its own name, it hangs: add `--local-addr=127.0.0.1`. What the first line is there for is said below.)
 #
 # **When a rank dies**, torchrun ends the others and starts all of them again with the same arguments, up to `--max-restarts` times. What is lost is every step since the last checkpoint, and the seconds of starting. So each rank loads net, optimiser and step; rank 0 alone writes, to another name first, and then renames, so that a checkpoint is whole or the one before. The ranks may get other numbers at a restart. And the batch is that of all ranks together, so that their number may change too.
 # Restarting doesn't cure a mistake in the code: that fails each time.
@@ -1057,7 +1060,7 @@ print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:
 #
 # ### Exercise 9 · A rank's training  *(medium, 20 minutes)*
 #
-# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches, on images in secret order.
+# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches (in grading, on images in secret order). Its net has a buffer, which moves with rank 0's examples.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1070,13 +1073,14 @@ print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:
 
 # %% solution="training"
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
-    """Train `net` as one of `world` ranks, for `steps` steps of `batch` examples over all ranks
-    together. Returns its state_dict.
+    """Train `net` as one of `world` ranks, wrapped in DDP, for `steps` steps of `batch` examples
+    over all ranks together. Returns the state_dict of `net` itself.
 
     Each epoch takes the examples in the order of `shard` (seed 0, drop_last), epoch 0, 1, 2 …; a
     step takes the next batch // world positions, and what is left at the end of an epoch, too few
     for a step, is left out. Loss: cross-entropy; SGD with this rate and momentum 0.9.
-    after_step(step, loss): called after each step with this rank's loss, if it is there.
+    after_step(step, loss): if it is there, every rank calls it after each step, with the number of
+    the step, from 0 on, and its own loss, a float.
     """
     ### BEGIN SOLUTION
     ddp = DDP(net)
@@ -1179,7 +1183,7 @@ def stops_early(rank, world):
     for step in range(10):
         loss = ddp(torch.randn(4, 2)).pow(2).mean()
         loss.backward()
-        if rank == 1 and step == 3:    # "this batch has no examples for me"
+        if rank == 1 and step == 3:    # "this loss is odd: leave the step out"
             continue
         ddp.finish()
 
@@ -1190,11 +1194,11 @@ except RankError as error:
     print(error)
 
 # %% [markdown]
-# Rank 1 has left out `finish`, so its next message is met by rank 0's last but one: from then on the ranks are one step apart. If the shapes happen to fit, nobody waits at all, and each rank sums up different things, until rank 1 has ended and rank 0 waits for its last message.
+# Rank 1 has left out `finish` in step 3, when its hooks had sent the bucket already. In step 4 the bucket still counts as sent, so nothing leaves, and `finish` takes step 3's sum for step 4's. In step 5 rank 1's bucket is met by rank 0's of step 4. From then on the ranks are one step apart: the shapes fit, so nobody waits, and what is summed up belongs to different steps, until rank 1 has ended and rank 0 waits for its last message. (So it goes with this lesson's solution; with yours a detail may differ.)
 #
 # ## 10 · In your own words
 #
-# In 120 to 250 words. Somebody writes: "DataParallel on my 4 GPUs was only 1.6 times as fast as one. So I switched to DDP with 4 processes. I kept `batch_size=256`, which had been right before, and the learning rate. Now an epoch is four times as quick, but accuracy is worse; each epoch's loss curve looks just like the last one's; and the validation accuracy is printed four times, with four different numbers." Say why DataParallel was slow (with a number that can be calculated), what has changed about the optimisation, and what is behind each of the three observations, and how to mend it. Was it right to switch?
+# In 120 to 250 words. Somebody writes: "DataParallel on my 4 GPUs was only 1.6 times as fast as one. So I switched to DDP with 4 processes. I kept `batch_size=256`, which had been right before, and the learning rate. Now an epoch is four times as quick, but accuracy is worse; each epoch's loss curve looks just like the last one's; and the validation accuracy is printed four times, with four different numbers." Say why DataParallel was slow (with a number that can be calculated, in multiples of the net's size, when each copy is sent by itself), what has changed about the optimisation, and what is behind each of the three observations, and how to mend it. Was it right to switch?
 #
 # <details><summary>What a good answer has in it</summary>
 #
@@ -1226,7 +1230,7 @@ except RankError as error:
 # ## What to remember
 #
 # 1. The gradient of a batch is the mean of its parts' gradients, weighted by their sizes. All of data parallelism follows.
-# 2. DataParallel sends $2(N-1)S$ through one device at each step; a ring all-reduce lets each rank send $2\frac{N-1}{N}S$, whatever $N$.
+# 2. DataParallel sends $2(N-1)S$ through one device at each step, when each copy is sent by itself, as ours is; a ring all-reduce lets each rank send $2\frac{N-1}{N}S$, whatever $N$.
 # 3. All ranks make the same collectives in the same order, or all wait.
 # 4. Buckets from the last parameter to the first, launched by hooks: communication hides behind the backward pass, as far as there is backward pass left.
 # 5. One start, the same steps: replicas stay equal. A missing gradient is a zero; one that is missing everywhere is none.

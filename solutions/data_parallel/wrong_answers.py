@@ -91,6 +91,13 @@ def mean_of_parts(means, sizes):
     return means[max(range(len(sizes)), key=lambda part: sizes[part])]
 
 
+@wrong("parts", hint="`mean_of_parts` changes the means that it is given: `mul_` and `*=` write into the caller's tensors. Make new ones: `size * mean`.")
+def mean_of_parts(means, sizes):
+    for mean, size in zip(means, sizes):
+        mean.mul_(size)
+    return sum(means) / sum(sizes)
+
+
 # --- replicas ---
 
 @wrong("replicas", hint="The buffers stay where they were. A device computes with them too: move `net.named_buffers()` like the parameters.")
@@ -266,6 +273,61 @@ def data_parallel(net, x, devices, move):
     return torch.cat([move(output, devices[0]) for output in outputs])
 
 
+@wrong("replicas", hint="The replicas are in eval mode, whatever the net is in. Dropout and batch norm compute something else there: leave the mode as it is.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net).eval(), there, (move(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="Two threads call one and the same net at once.")
+def data_parallel(net, x, devices, move):
+    replica = copy.deepcopy(net)  # one for all
+
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(replica, there, (move(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="The net and the part stay where they are on devices[0]. Every device gets them by `move`, the first one too.")
+def data_parallel(net, x, devices, move):
+    there = lambda tensor, device: tensor if device == devices[0] else move(tensor, device)
+
+    def forward(device, part):
+        state = {name: there(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net), state, (there(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="Some parts are empty, and the net travels to their devices too. Split x with your `scatter`: a device without a part gets nothing.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net), there, (move(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, x.tensor_split(len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="A weight that the net uses twice comes in under both of its names, as two tensors. That is how `net.state_dict()` has it; and its tensors are "
+                        "detached, so that no gradient would find its way back. Move `net.named_parameters()` and `net.named_buffers()`, which have each once.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        there = {name: move(tensor, device) for name, tensor in net.state_dict().items()}
+        return functional_call(copy.deepcopy(net), there, (move(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
 # --- star ---
 
 @wrong("star", hint="Every rank sends to all the others here, so that all wait for somebody to receive. Only the root sends; the others receive from it.")
@@ -391,7 +453,8 @@ def star_reduce(tensor, root):
         dist.send(tensor, root)
 
 
-@wrong("star", hint="`tensor = tensor + arrived` makes a new tensor, and the caller's stays as it was. Add in place: `tensor += arrived`.")
+@wrong("star", hint="The root's tensor stays as it was: the sum is in a new one, as `tensor = tensor + arrived` makes it. Add in place, `tensor += arrived`, or copy "
+                     "the sum into it.")
 def star_reduce(tensor, root):
     if dist.get_rank() == root:
         arrived = torch.empty_like(tensor)
@@ -459,6 +522,30 @@ def star_reduce(tensor, root):
         dist.send(tensor, root)
 
 
+@wrong("star", hint="Each rank adds its own and hands the sum on to the next: that is a chain. In a star each of the others sends to the root itself.")
+def star_reduce(tensor, root):
+    world = dist.get_world_size()
+    place, total = (dist.get_rank() - root) % world, tensor.clone()
+    if place < world - 1:
+        arrived = torch.empty_like(tensor)
+        dist.recv(arrived, (dist.get_rank() + 1) % world)
+        total += arrived
+    if place:
+        dist.send(total, (dist.get_rank() - 1) % world)
+    else:
+        tensor.copy_(total)
+
+
+@wrong("star", hint="`dist.isend` only begins to send, and nobody waits for it. A send whose handle is dropped may never arrive: `dist.send`, or `wait()` before you return.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(dist.get_world_size()):
+            if other != root:
+                dist.isend(tensor, other)
+    else:
+        dist.recv(tensor, root)
+
+
 # --- ring ---
 
 def _ring(tensor, chunks, gather=True, add=True, copy=True, off=1, way=1, last=0):
@@ -497,7 +584,8 @@ def ring_all_reduce(tensor):
     _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), copy=False)
 
 
-@wrong("ring", hint="In the reduce-scatter a chunk that arrives takes the place of the rank's own. It is to be added.")
+@wrong("ring", hint="In the reduce-scatter a chunk that arrives takes the place of the rank's own. It is to be added: receive into a tensor apart, "
+                     "`torch.empty_like(chunk)`, and add that.")
 def ring_all_reduce(tensor):
     _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), add=False)
 
@@ -518,7 +606,8 @@ def ring_all_reduce(tensor):
     tensor /= dist.get_world_size()
 
 
-@wrong("ring", hint="The ring runs on a copy, and the caller's tensor stays as it was. `view(-1)` is the tensor itself, `clone()` isn't.")
+@wrong("ring", hint="The caller's tensor stays as it was. Either the ring runs on a copy (`view(-1)` is the tensor itself, `clone()` isn't), or `chunks[i] = …` replaces the "
+                     "list's entry: write into the chunk, by `+=` or `copy_`.")
 def ring_all_reduce(tensor):
     _ring(tensor, tensor.clone().view(-1).tensor_split(dist.get_world_size()))
 
@@ -636,6 +725,101 @@ def ring_all_reduce(tensor):
                 chunks[(leaving - 1) % world] = arrived
             else:
                 chunks[(leaving - 1) % world] += arrived
+
+
+@wrong("ring", hint="or `chunks[i] = …` replaces the list's entry: write into the chunk, by `+=` or `copy_`.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = list(tensor.view(-1).tensor_split(world))
+    for step in range(2 * (world - 1)):
+        coming = (rank - step - 1) % world
+        arrived = torch.empty_like(chunks[coming])
+        sent = dist.isend(chunks[(rank - step) % world], (rank + 1) % world)
+        dist.recv(arrived, (rank - 1) % world)
+        sent.wait()
+        chunks[coming] = chunks[coming] + arrived if step < world - 1 else arrived
+
+
+@wrong("ring", hint="Nobody waits for the sends. One whose handle is dropped may never arrive, and the caller may change the tensor while the last chunk is on its way: "
+                    "keep what `dist.isend` gives back, and `wait()` for it.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for step in range(2 * (world - 1)):
+        dist.isend(chunks[(rank - step) % world], (rank + 1) % world)
+        mine = chunks[(rank - step - 1) % world]
+        arrived = torch.empty_like(mine)
+        dist.recv(arrived, (rank - 1) % world)
+        if step < world - 1:
+            mine += arrived
+        else:
+            mine.copy_(arrived)
+
+
+@wrong("ring", hint="It is to be added: receive into a tensor apart")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for step in range(2 * (world - 1)):
+        sent = dist.isend(chunks[(rank - step) % world], (rank + 1) % world)
+        dist.recv(chunks[(rank - step - 1) % world], (rank - 1) % world)
+        sent.wait()
+
+
+@wrong("ring", hint="What arrives is received straight into the chunk, and then the chunk is added to itself. Receive into a tensor of its own, and add that.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for step in range(2 * (world - 1)):
+        mine = chunks[(rank - step - 1) % world]
+        sent = dist.isend(chunks[(rank - step) % world], (rank + 1) % world)
+        dist.recv(mine, (rank - 1) % world)
+        sent.wait()
+        if step < world - 1:
+            mine += mine
+
+
+@wrong("ring", hint="Chunks are added once too often: the first half is of N − 1 steps, 0 … N − 2. If you count steps through both halves, add while `step < N − 1`.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for step in range(2 * (world - 1)):
+        mine = chunks[(rank - step - 1) % world]
+        arrived = torch.empty_like(mine)
+        sent = dist.isend(chunks[(rank - step) % world], (rank + 1) % world)
+        dist.recv(arrived, (rank - 1) % world)
+        sent.wait()
+        mine.copy_(mine + arrived if step <= world - 1 else arrived)
+
+
+@wrong("ring", hint="Each half has a step too many: N − 1 are enough to sum a chunk, and N − 1 to bring it to all. `range(world - 1)`.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    if world == 1:
+        return
+    chunks = tensor.view(-1).tensor_split(world)
+    for phase in range(2):
+        for step in range(world):
+            mine = chunks[(rank - step + phase - 1) % world]
+            arrived = torch.empty_like(mine)
+            sent = dist.isend(chunks[(rank - step + phase) % world], (rank + 1) % world)
+            dist.recv(arrived, (rank - 1) % world)
+            sent.wait()
+            mine.copy_(arrived if phase else mine + arrived)
+
+
+@wrong("ring", hint="A rank sends to the one before it, and receives from that one too: nobody receives what is sent. Send to (rank + 1) mod N, receive from "
+                    "(rank − 1) mod N.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = tensor.view(-1).tensor_split(world)
+    for step in range(2 * (world - 1)):
+        mine = chunks[(rank - step - 1) % world]
+        arrived = torch.empty_like(mine)
+        sent = dist.isend(chunks[(rank - step) % world], (rank - 1) % world)
+        dist.recv(arrived, (rank - 1) % world)
+        sent.wait()
+        mine.copy_(mine + arrived if step < world - 1 else arrived)
 
 
 # --- naive_ddp ---
@@ -807,6 +991,41 @@ def average_gradients(net):
             parameter.grad /= dist.get_world_size()
 
 
+@wrong("naive_ddp", hint="A missing gradient is guessed from zeros: one that is there and is 0 isn't missing. Ask `grad is None` on each rank, and let the ranks tell each "
+                         "other.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+            if not parameter.grad.any():
+                parameter.grad = None
+
+
+@wrong("naive_ddp", hint="Only gradients that all ranks have are averaged. One that some ranks have counts too, with zeros for the others, and all get the mean.")
+def average_gradients(net):
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks == dist.get_world_size():
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="The mean is computed and not put into `parameter.grad`: `gradient = gradient / world` is a new tensor. Write it there, also where it was None.")
+def average_gradients(net):
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(trained, used.tolist()):
+        if ranks:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(gradient)
+            gradient = gradient / dist.get_world_size()
+
+
 # --- buckets ---
 
 @wrong("buckets", hint="The buckets go from the first parameter to the last. Backward starts at the last: `reversed(range(len(sizes)))`.")
@@ -831,6 +1050,18 @@ def assign_buckets(sizes, cap):
         buckets[-1].append(position)
         held += sizes[position]
     return [bucket[::-1] for bucket in buckets[::-1]]
+
+
+@wrong("buckets", hint="Buckets are made from the first parameter on, and only their order is turned round. Begin with the last parameter: that gives other buckets.")
+def assign_buckets(sizes, cap):
+    buckets, held = [], cap
+    for position in range(len(sizes)):
+        if held >= cap:
+            buckets.append([])
+            held = 0
+        buckets[-1].append(position)
+        held += sizes[position]
+    return buckets[::-1]
 
 
 @wrong("buckets", hint="A bucket is closed before it would exceed the cap. It is full only when it has reached the cap, so it may hold more.")
@@ -950,7 +1181,7 @@ class DDP(DDP):
 
 
 @wrong("overlap", hint="Nothing is launched before the backward pass is over. A bucket should leave in a hook, as soon as its last gradient is there: "
-                       "`register_post_accumulate_grad_hook`.")
+                       "`register_post_accumulate_grad_hook`. Or do all hooks name the last bucket? `lambda parameter, bucket=bucket: …` keeps its own.")
 class DDP(DDP):
     def gradient_is_there(self, bucket):
         pass
@@ -1150,13 +1381,137 @@ class DDP(DDP):
 
 
 @wrong("overlap", hint="Gradients that come under `no_sync` are counted, so that buckets seem complete in the next backward pass before they are. Count only what is "
-                       "to be sent.")
+                       "to be sent: ask `self.syncing` first.")
 class DDP(DDP):
     def gradient_is_there(self, bucket):
         self.missing[bucket] -= 1
         if self.syncing:
             while len(self.flying) < len(self.buckets) and self.missing[len(self.flying)] <= 0:
                 self.launch_next()
+
+
+def _hooked(ddp, net, cap, register):
+    """DDP's __init__ with hooks of another kind."""
+    nn.Module.__init__(ddp)
+    ddp.net, ddp.syncing = net, True
+    broadcast_module(net)
+    ddp.trained = [p for p in net.parameters() if p.requires_grad]
+    ddp.buckets = assign_buckets([p.numel() * p.element_size() for p in ddp.trained], cap)
+    register(ddp)
+    ddp.begin()
+
+
+@wrong("overlap", hint="Or do all hooks name the last bucket? `lambda parameter, bucket=bucket: …` keeps its own.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        def register(ddp):
+            for bucket, positions in enumerate(ddp.buckets):
+                for position in positions:
+                    ddp.trained[position].register_post_accumulate_grad_hook(lambda parameter: ddp.gradient_is_there(bucket))
+
+        _hooked(self, net, cap, register)
+
+
+@wrong("overlap", hint="Buckets leave before the gradients are in `grad`: `register_hook` calls before they are put there. `register_post_accumulate_grad_hook` calls after it.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        def register(ddp):
+            for bucket, positions in enumerate(ddp.buckets):
+                for position in positions:
+                    ddp.trained[position].register_hook(lambda gradient, bucket=bucket: ddp.gradient_is_there(bucket))
+
+        _hooked(self, net, cap, register)
+
+
+@wrong("overlap", hint="A missing gradient is guessed from zeros: one that is there and is 0 isn't missing. Ask `grad is None` on each rank, and let the ranks tell each other.")
+class DDP(DDP):
+    def finish(self):
+        while len(self.flying) < len(self.buckets):
+            self.launch_next()
+        for parameters, flat, work in self.flying:
+            work.wait()
+            flat /= dist.get_world_size()
+            for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters])):
+                parameter.grad = mean.view_as(parameter) if mean.any() else None
+        self.begin()
+
+
+@wrong("overlap", hint="The mean is added to the rank's own gradient. It takes its place.")
+class DDP(DDP):
+    def finish(self):
+        while len(self.flying) < len(self.buckets):
+            self.launch_next()
+        used = torch.tensor([p.grad is not None for p in self.trained], dtype=torch.int32)
+        dist.all_reduce(used)
+        used = dict(zip(self.trained, used.tolist()))
+        for parameters, flat, work in self.flying:
+            work.wait()
+            for parameter, mean in zip(parameters, (flat / dist.get_world_size()).split([p.numel() for p in parameters])):
+                if used[parameter]:
+                    parameter.grad = mean.view_as(parameter) + (0 if parameter.grad is None else parameter.grad)
+        self.begin()
+
+
+@wrong("overlap", hint="Buffers are averaged over the ranks. They are to be rank 0's: `dist.broadcast`.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        if self.training:
+            for buffer in self.net.buffers():
+                dist.all_reduce(buffer)
+                buffer.copy_(buffer / dist.get_world_size())
+        return self.net(*inputs)
+
+
+@wrong("overlap", hint="Buffers are divided in `forward`, and some hold whole numbers, which can't be averaged. They aren't averaged at all: all ranks get rank 0's, by "
+                       "`dist.broadcast`.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        if self.training:
+            for buffer in self.net.buffers():
+                dist.all_reduce(buffer)
+                buffer /= dist.get_world_size()
+        return self.net(*inputs)
+
+
+@wrong("overlap", hint="Buffers are broadcast in eval mode too. There nothing moves them, and ranks with shares of other lengths would wait for each other: only `if self.training`.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        for buffer in self.net.buffers():
+            dist.broadcast(buffer, 0)
+        return self.net(*inputs)
+
+
+@wrong("overlap", hint="Buffers are broadcast after the forward pass, which has then computed with other ones on each rank. Broadcast first.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        outputs = self.net(*inputs)
+        if self.training:
+            for buffer in self.net.buffers():
+                dist.broadcast(buffer, 0)
+        return outputs
+
+
+@wrong("overlap", hint="A hook launches one bucket at most: those behind it that are complete already wait for another hook, or for `finish`. `while`, not `if`.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        if self.syncing:
+            self.missing[bucket] -= 1
+            if len(self.flying) < len(self.buckets) and self.missing[len(self.flying)] == 0:
+                self.launch_next()
+
+
+@wrong("overlap", hint="Count only what is to be sent: ask `self.syncing` first.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        self.missing[bucket] -= 1
+        while self.syncing and len(self.flying) < len(self.buckets) and self.missing[len(self.flying)] == 0:
+            self.launch_next()
+
+
+@wrong("overlap", hint="All numbers are taken to be of 4 bytes. Those of float64 have 8: `p.numel() * p.element_size()`.")
+class DDP(DDP):
+    def __init__(self, net, cap=25 * 2**20):
+        super().__init__(net, 2 * cap)
 
 
 # --- sampler ---
@@ -1190,6 +1545,23 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[length - more:] if more <= length
                   else order.repeat(-(-more // length))[:more])
+
+
+@wrong("sampler", hint="Also a length that is a multiple of world is filled up, by one more for each rank: `length // world + 1` rounds up too far. `-(-length // world)`.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    order = _shard(length, 0, 1, shuffle, False, seed + epoch)
+    total = length // world * world if drop_last else (length // world + 1) * world
+    return order.repeat(-(-total // length))[:total][rank::world]
+
+
+@wrong("sampler", hint="The order is filled up with its last position. It should be its own beginning.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[-1:].repeat(more))
+
+
+@wrong("sampler", hint="`shard` gives int32. Positions are int64, as torch's are.")
+def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
+    return _shard(length, rank, world, shuffle, drop_last, seed + epoch).int()
 
 
 @wrong("sampler", hint="Each rank takes a block of consecutive positions. It should be every world-th, from its own rank on: order[rank::world].")
@@ -1266,24 +1638,68 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 # --- training ---
 
 def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, goes_on=True, drop=True, momentum=0.9, part=None,
-           finish=True, zero=True):
+           finish=True, zero=True, ends=True, direct=False, after_step=None, tell=lambda step, loss: (step, loss)):
     ddp = DDP(net)
     optimizer = torch.optim.SGD(net.parameters(), rate, momentum=momentum)
     step, epoch, share = 0, 0, share or batch // world
     while step < steps:
         positions = shard(len(images), rank if part is None else part, world, epoch * epochs, drop_last=True)
         for chosen in (positions[:len(positions) // share * share] if drop else positions).split(share)[:None if goes_on else 1]:
-            if step == steps:
+            if step == steps and ends:
                 break
             if zero:
                 optimizer.zero_grad()
-            F.cross_entropy(ddp(images[chosen]), labels[chosen]).backward()
+            loss = F.cross_entropy((net if direct else ddp)(images[chosen]), labels[chosen])
+            loss.backward()
             if finish:
                 ddp.finish()
             optimizer.step()
+            told = after_step and tell(step, loss.item())
+            if told:
+                after_step(*told)
             step += 1
         epoch += goes_on
     return net.state_dict()
+
+
+@wrong("training", hint="yours has the name 'net.")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return {f"net.{name}": value for name, value in _train(rank, world, net, images, labels, steps, batch, rate, after_step=after_step).items()}
+
+
+@wrong("training", hint="goes on to the end of the epoch")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, ends=False, after_step=after_step)
+
+
+@wrong("training", hint="each rank computes with its own buffers")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, direct=True, after_step=after_step)
+
+
+@wrong("training", hint="`after_step` is never called")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate)
+
+
+@wrong("training", hint="never called on rank 1")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, after_step=None if rank else after_step)
+
+
+@wrong("training", hint="Steps count from 0")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, after_step=after_step, tell=lambda step, loss: (step + 1, loss))
+
+
+@wrong("training", hint="isn't told 0, 1, 2 and so on")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, after_step=after_step, tell=lambda step, loss: (step % 3, loss))
+
+
+@wrong("training", hint="the losses that `after_step` is told aren't those of its steps")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, after_step=after_step, tell=lambda step, loss: (step, loss * batch))
 
 
 @wrong("training", hint="all epochs take the examples in the same order", trains="the epoch isn't handed to `shard`")
