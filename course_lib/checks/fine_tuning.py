@@ -113,10 +113,10 @@ def probing(student, reference, draw):
             raise Failed("`linear_probe` should give two tensors: the weight and the bias.")
         weight, bias = (expect.tensor(each, f"`linear_probe`, {name}", shape).double()
                         for each, name, shape in zip(answer, ("the weight", "the bias"), ((4, 5), (4,))))
-        # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it.
-        expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-4, atol=1e-4)
-        expect.same(bias - bias.mean(), wanted[1] - wanted[1].mean(), "`linear_probe`, the bias (up to a constant)", rtol=1e-4, atol=1e-4)
-        _at_the_optimum(features, labels, weight, bias, *decay or (0.01,))
+        # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it. How near is near enough is asked
+        # below: here two searches that stop too early can come out equal, each for a reason of its own.
+        expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-2, atol=1e-2)
+        expect.same(bias - bias.mean(), wanted[1] - wanted[1].mean(), "`linear_probe`, the bias (up to a constant)", rtol=1e-2, atol=1e-2)
     expect.agree_run(student, reference, form, features.float(), labels, what="`linear_probe`, asked for what it gives")
     # Features as a ReLU gives them, with much in common: what is too slow or too coarse a search shows here.
     features = ((draw.normal(40, 8) + 0.5).relu() * draw.uniform(8, low=0.3, high=1.0) + 3 * draw.uniform(40, 1)).float()
