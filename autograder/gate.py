@@ -21,7 +21,7 @@ from course_lib.worker import Worker
 
 from autograder import answers, calibrate, record
 from autograder.build import Course
-from autograder.judge import graded_code
+from autograder.judge import TRAININGS, graded_code, short_of_a_bound
 from autograder.sandbox import Sandbox
 from autograder.walls import NoIsolation, Sights
 
@@ -75,7 +75,16 @@ def judge_in_notebook(lesson, trial, scale):
 
 
 def judge_in_grading(lesson, trial, scale, boxes=None):
-    """The verdict on a secret draw against the reference itself; the answer runs in one of the `Boxes`, if they are given."""
+    """The verdict on a secret draw against the reference itself; the answer runs in one of the `Boxes`, if they are given. A right one
+    is trained twice before it is failed, as in grading; a wrong one must be seen at once."""
+    for _ in range(TRAININGS if trial.passes else 1):
+        verdict = _judge_once(lesson, trial, scale, boxes)
+        if not short_of_a_bound(checks_of(lesson)[trial.check], verdict, scale):
+            break
+    return verdict
+
+
+def _judge_once(lesson, trial, scale, boxes):
     check, secret = checks_of(lesson)[trial.check], os.urandom(32)
     make_draw = lambda: Draw(secret, scale, secret=True)
     with at_scale(scale):

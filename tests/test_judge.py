@@ -13,6 +13,7 @@ from autograder.sandbox import Limits, Sandbox
 from autograder.splice import Spliced
 from course_lib.check import checks_of
 from course_lib.scale import Scale
+from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Verdict
 
 LESSON = "gan_math"
 RELEASED = nbformat.read(ROOT / "lessons" / LESSON / f"{LESSON}.ipynb", as_version=4)
@@ -103,6 +104,32 @@ def test_the_same_submission_gets_the_same_inputs_and_another_gets_others(judge)
     seeds = lambda result: [each.seed for each in result.verdicts]
     assert seeds(first) == seeds(again) and verdicts(first) == verdicts(again)
     assert len({*seeds(first), *seeds(graded(judge, student="grace")), *seeds(graded(judge, {"solution-labelled": "1"}))}) == 27
+
+
+class Tried:
+    """A run whose training comes out as told, one verdict after the other."""
+
+    def __init__(self, *verdicts):
+        self.spliced, self.memory, self.seeds, self._verdicts = Spliced(SOLVED), 0, [], iter(verdicts)
+
+    def judge(self, check, make_draw):
+        self.seeds.append(make_draw()._key.hex())
+        verdict, figures, hint = next(self._verdicts)
+        return Verdict(check.name, verdict, check.points if verdict == PASSED else 0, check.points, hint, figures=figures)
+
+
+UNLUCKY, LUCKY = (FAILED, {"modes": 1.0, "quality": 0.9}, "first"), (PASSED, {"modes": 8.0, "quality": 0.9}, "")
+
+
+@pytest.mark.parametrize("verdicts, which", [
+    ([LUCKY], 0), ([UNLUCKY, LUCKY], 1), ([UNLUCKY, UNLUCKY[:2] + ("second",)], 0), ([UNLUCKY, (NOT_GRADED, {}, "no time")], 0),
+    ([(FAILED, {}, "its step is wrong")], 0), ([(FAILED, LUCKY[1], "it has looked too often")], 0), ([(NOT_GRADED, {}, "it hangs")], 0)])
+def test_a_training_that_falls_short_is_made_once_more_on_another_draw(verdicts, which):
+    judge, run = Judge(LESSON, RELEASED, None, Scale.SMOKE, b"secret" * 6, KEYS), Tried(*verdicts)
+    before = {name: Verdict(name, PASSED, 1, 1) for name in checks_of(LESSON)}
+    result = judge._judged(run, checks_of(LESSON)["ring"], "ada", before)
+    assert len(run.seeds) == len(set(run.seeds)) == len(verdicts)
+    assert (result.verdict, result.hint, result.seed) == (*verdicts[which][::2], run.seeds[which])
 
 
 def test_only_what_another_code_judged_is_judged_again(judge):

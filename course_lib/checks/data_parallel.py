@@ -598,12 +598,12 @@ def trained_on_ranks(names, world, numbers, images, labels, steps, batch, rate):
 
 
 def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, goes_on=True, drop=True, momentum=0.9, part=slice(None),
-                  fresh=True, ends=True, own=False):
+                  fresh=True, ends=True, own=False, world=2):
     """(state_dict, losses) of the same in this process, on whole batches; the options are for what people do instead.
 
     epochs: each has an order of its own. goes_on: a step takes the next batch, not the first. drop: what is left at an epoch's end is left
     out. part: what of each batch is trained on. fresh: each step has gradients of its own. ends: it ends in the middle of an epoch too.
-    own: each of two ranks goes on with its own buffers.
+    own: each of two ranks goes on with its own buffers. world: so many ranks stand for it.
     """
     net, second = small_net(numbers).eval(), Centred()  # the buffers are moved here, by rank 0's part
     optimizer, step, epoch, losses = torch.optim.SGD(net.parameters(), rate, momentum=momentum), 0, 0, []
@@ -618,7 +618,7 @@ def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, g
                 loss = F.cross_entropy(outputs, labels[torch.cat([chosen[::2], chosen[1::2]])])
             else:
                 loss = F.cross_entropy(net(images[chosen[part]]), labels[chosen[part]])
-            net[0].move(images[chosen[part] if part.start else chosen[::2]])
+            net[0].move(images[chosen[part] if part.start else chosen[::world]])
             loss.backward()
             optimizer.step()
             losses.append(loss.item())

@@ -199,7 +199,7 @@ def own_ddp_gloo(where):
     for world in (2, 4):
         given = [data_parallel.small_net(task[0]), *task[1:]]
         states = launch(train, world, *(each.to(where.device) for each in given), STEPS, BATCH, RATE, timeout=90)
-        yield _digits(f"{world} processes on one {where.size('GPU', 'CPU')}", [[*state.values()] for state in states], task)
+        yield _digits(f"{world} processes on one {where.size('GPU', 'CPU')}", states, task, world)
 
 
 def own_ddp_nccl(where):
@@ -210,10 +210,10 @@ def own_ddp_nccl(where):
     train, task = reference_namespace("data_parallel")["train_rank"], _task()
 
     def rank_of_ours(rank, world, train, *given):
-        return [value.cpu() for value in train(rank, world, *(each.cuda(rank) for each in given[:3]), *given[3:]).values()]
+        return train(rank, world, *(each.cuda(rank) for each in given[:3]), *given[3:])
 
     states = launch(rank_of_ours, world, train, data_parallel.small_net(task[0]), *task[1:], STEPS, BATCH, RATE, timeout=90, backend="nccl")
-    yield _digits(f"{world} processes on {world} GPUs", states, task)
+    yield _digits(f"{world} processes on {world} GPUs", states, task, world)
 
 
 def _task():
@@ -223,11 +223,12 @@ def _task():
     return torch.randn(count, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), images, labels
 
 
-def _digits(what, states, task):
+def _digits(what, states, task, world):
     """To how many digits, of the largest change of a weight, the ranks' weights are those of one process on the CPU."""
-    flat = lambda tensors: torch.cat([tensor.cpu().flatten() for tensor in tensors])
-    want = flat(data_parallel.trained_alone(*task, STEPS, BATCH, RATE))
-    moved = (want - flat(data_parallel.small_net(task[0]).state_dict().values())).abs().max()
+    before = data_parallel.small_net(task[0])
+    flat = lambda state: torch.cat([state[name].cpu().flatten() for name, _ in before.named_parameters()])
+    want = flat(data_parallel.trained_alone(*task, STEPS, BATCH, RATE, world=world)[0])
+    moved = (want - flat(before.state_dict())).abs().max()
     off = max((flat(state) - want).abs().max().item() for state in states)
     return at_least(f"{what}, beside one process: digits", round(-math.log10(max(off / moved.item(), 1e-16)), 1), 8)
 
