@@ -6,7 +6,7 @@ help:
 # BEGIN STAFF
 	@echo "make site    make the course's pages in dist/site, for reading without running (some minutes the first time)"
 	@echo "             SITE_ARGS='--solutions gan_math' is passed on to autograder site"
-	@echo "make test    set everything up, then run all tests (about forty minutes)"
+	@echo "make test    set everything up, then run all tests (about half an hour)"
 	@echo "             TEST_ARGS='tests/test_check.py -x' is passed on to pytest"
 	@echo "make bench   measure what docs/results.md says, as far as it isn't kept (hours, if nothing is; Ctrl-C, and it goes on the next time)"
 	@echo "             BENCH_ARGS=--list says which benchmarks there are; BENCH_ARGS='--again quickness' measures one anew"

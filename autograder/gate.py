@@ -5,6 +5,7 @@ draw, the reference beside it, the answer in the sandbox where there is one to b
 
 import ast
 import contextlib
+import functools
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import nbformat
 
+from course_lib import wire
 from course_lib.check import checks_of, judge, judge_locally
 from course_lib.draw import Draw
 from course_lib.scale import Scale, at_scale
@@ -77,20 +79,43 @@ def judge_in_notebook(lesson, trial, scale):
 def judge_in_grading(lesson, trial, scale, boxes=None):
     """The verdict on a secret draw against the reference itself; the answer runs in one of the `Boxes`, if they are given. A right one
     is trained twice before it is failed, as in grading; a wrong one must be seen at once."""
-    for _ in range(TRAININGS if trial.passes else 1):
-        verdict = _judge_once(lesson, trial, scale, boxes)
+    for attempt in range(TRAININGS if trial.passes else 1):
+        verdict = _judge_once(_Drawn.of(lesson, trial.check, scale, attempt), trial, boxes)
         if not short_of_a_bound(checks_of(lesson)[trial.check], verdict, scale):
             break
     return verdict
 
 
-def _judge_once(lesson, trial, scale, boxes):
-    check, secret = checks_of(lesson)[trial.check], os.urandom(32)
-    make_draw = lambda: Draw(secret, scale, secret=True)
+def _judge_once(drawn, trial, boxes):
+    check, scale = drawn.check, drawn.scale
     with at_scale(scale):
-        reference = Student(Worker(answers.reference_namespace(lesson)).handle)
-        with boxes.student(lesson, trial) if boxes else contextlib.nullcontext(local_student(trial.make_namespace())) as student:
-            return judge(check, student, reference, make_draw(), lambda *failed: record.known_mistakes(check, make_draw, *failed))
+        reference = Student(Worker(answers.reference_namespace(check.lesson)).handle)
+        with boxes.student(check.lesson, trial) if boxes else contextlib.nullcontext(local_student(trial.make_namespace())) as student:
+            return judge(check, student, reference, drawn.draw(), drawn.mistakes)
+
+
+class _Drawn:
+    """A secret draw of a check, the same for all answers that this process tries, so that what the known mistakes give on it is found once."""
+
+    def __init__(self, check, scale):
+        self.check, self.scale, self._secret, self._found = check, scale, os.urandom(32), {}
+
+    @classmethod
+    @functools.lru_cache(maxsize=None)
+    def of(cls, lesson, name, scale, attempt):
+        return cls(checks_of(lesson)[name], scale)
+
+    def draw(self):
+        return Draw(self._secret, self.scale, secret=True)
+
+    def mistakes(self, call, answered, request):
+        """As `record.known_mistakes`, one by one."""
+        asked = request and wire.encode(request)
+        found, more = self._found.setdefault((call, asked), ([], record.known_mistakes(self.check, self.draw, call, tuple(answered), request)))
+        yield from found
+        for mistake in more:
+            found.append(mistake)
+            yield mistake
 
 
 def define(names, source):

@@ -1081,7 +1081,7 @@ from tqdm.auto import tqdm
 
 from course_lib import ladder
 
-seeds, ladder_steps = scale.pick(smoke=1, cpu=3), scale.pick(smoke=30, cpu=150)
+seeds, ladder_steps = scale.pick(smoke=1, cpu=3), scale.pick(smoke=15, cpu=150)
 climbed = {}
 for seed, (name, recipe) in tqdm([*product(range(seeds), ladder.rungs().items())], unit="run"):
     torch.manual_seed(seed)
