@@ -96,6 +96,7 @@ def ssim(student, reference, draw):
     expect.agree(student, reference, "ssim_map", 5 * draw.normal(1, 1, 13, 12), draw.uniform(1, 1, 13, 12), 0.2, 0.7)
     expect.agree(student, reference, "ssim_map", x, 1 - x)
     expect.agree(student, reference, "ssim_map", x * (x > 0.9), y * (y > 0.8))  # mostly flat, as density maps are
+    expect.agree(student, reference, "ssim_map", x / 20, y / 20)  # nearly flat everywhere
     expect.agree(student, reference, "ssim_map", x.float(), y.float(), rtol=1e-3, atol=1e-4)
     expect.close(torch.as_tensor(student.ssim_map(x, x)).min(), 1.0, "the least similarity of a map with itself")
     for which in (0, 1):
