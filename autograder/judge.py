@@ -86,13 +86,13 @@ class Judge:
 
     def seed(self, student, check, content, attempt=0):
         """The 32 bytes that seed a check's inputs: the same for the same submission, and of no use for another."""
-        return hmac.digest(self.secret, json.dumps([self.lesson, check, student, content, *[attempt] * (attempt > 0)]).encode(), "sha256")
+        return hmac.digest(self.secret, json.dumps([self.lesson, check, student, content] + ([attempt] if attempt else [])).encode(), "sha256")
 
     def _judged(self, run, check, student, earlier):
-        verdict, seed = None, b""
-        for attempt in range(TRAININGS):
-            drawn = self.seed(student, check.name, run.spliced.content, attempt)
-            again = self._builds_on(check, earlier) or run.judge(check, lambda: Draw(drawn, self.scale, secret=True))
+        seeds = [self.seed(student, check.name, run.spliced.content, attempt) for attempt in range(TRAININGS)]
+        verdict, seed = self._builds_on(check, earlier), seeds[0]
+        for drawn in [] if verdict else seeds:
+            again = run.judge(check, lambda: Draw(drawn, self.scale, secret=True))
             if verdict is None or again.passed:
                 verdict, seed = again, drawn
             if not short_of_a_bound(check, verdict, self.scale):
