@@ -206,6 +206,9 @@ exact check of the step fails first. The tables show what the training alone wou
 part of the points only. One mistake needs no run: fakes that aren't detached in the discriminator's step put gradients into the
 generator which its own step then clears, so that training is the reference's bit for bit.
 
+Each run stands for itself. In grading a training that falls short of a bound is made once more, on another draw, before it is failed: so
+right work fails there only if both runs do, and wrong work that "pass" counts in some of the seeds only has two chances.
+
 Least / median / greatest over the seeds; seconds of one processor core, median.
 """
 

@@ -104,7 +104,7 @@ def probing(student, reference, draw):
     numbers, images = draw.normal(400), draw.normal(7, 2, 6, 6)
     expect.agree_run(student, reference, remembered, numbers, images, 3, using=[filled, staged, tensors], what="`features_of`")
     expect.agree_run(student, reference, flat_features, numbers, images, using=[filled, staged], what="`features_of`, of a body that gives (n, d)")
-    labels = torch.cat([torch.arange(4), draw.integers(0, 4, 26)])
+    labels, answered = torch.cat([torch.arange(4), draw.integers(0, 4, 26)]), []
     for size, decay in ((1.0, (0.05,)), (4.0, (0.3,)), (1.0, ())):
         features = size * draw.normal(30, 5) + draw.normal(5)
         answer = student.linear_probe(features, labels, 4, *decay)
@@ -113,15 +113,18 @@ def probing(student, reference, draw):
             raise Failed("`linear_probe` should give two tensors: the weight and the bias.")
         weight, bias = (expect.tensor(each, f"`linear_probe`, {name}", shape).double()
                         for each, name, shape in zip(answer, ("the weight", "the bias"), ((4, 5), (4,))))
-        # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it. How near is near enough is asked
-        # below: here two searches that stop too early can come out equal, each for a reason of its own.
+        # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it. How near they are to it is asked
+        # last: here two searches that stop too early can come out equal, each for a reason of its own.
         expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-2, atol=1e-2)
         expect.same(bias - bias.mean(), wanted[1] - wanted[1].mean(), "`linear_probe`, the bias (up to a constant)", rtol=1e-2, atol=1e-2)
+        answered.append((features, labels, weight, bias, *(decay or (0.01,))))
     expect.agree_run(student, reference, form, features.float(), labels, what="`linear_probe`, asked for what it gives")
     # Features as a ReLU gives them, with much in common: what is too slow or too coarse a search shows here.
     features = ((draw.normal(40, 8) + 0.5).relu() * draw.uniform(8, low=0.3, high=1.0) + 3 * draw.uniform(40, 1)).float()
     labels = torch.cat([torch.arange(4), draw.integers(0, 4, 36)])
     _at_the_optimum(features, labels, *student.linear_probe(features, labels, 4, 0.002), 0.002)
+    for each in answered:
+        _at_the_optimum(*each)
 
 
 # --- freezing ---
