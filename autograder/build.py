@@ -10,6 +10,7 @@ The source is in jupytext's percent format. Its front matter describes the lesso
     #     builds_on: []                   names of other lessons
     #     place: 1                        among the lessons, where the course is listed; without one, after those that have one
     #     cover: <cell id>                whose picture stands for the lesson on the map of the pages; may be left out
+    #     common: [<line>, …]             lines of its solutions that stand in most programs of the kind, and so may in course_lib; may be left out
     # ---
 
 A cell's header says what the cell is for. Marks are written `key="value"`, or as one of the tags below; a bare word in a
@@ -249,6 +250,9 @@ def _look_over_metadata(course, lesson, complain):
         complain(1, f"builds_on is {builds_on!r}; it is a list of other lessons")
     if not isinstance(about.get("place", 0), (int, float)):
         complain(1, f"place is {about['place']!r}; it is a number")
+    common, telling = about.get("common", []), [line for _, line in _telling_lines(lesson)]
+    if not isinstance(common, list) or not all(line in telling for line in common):
+        complain(1, f"common is {common!r}; it is a list of lines of this lesson's solutions, each a secret if it didn't stand here")
 
 
 def _look_over(cell, complain):
@@ -469,6 +473,11 @@ def as_text(notebook):
 # --- What learners don't get ---
 
 def secrets(lesson):
+    """What learners may not be given: [(line number, line)], the telling lines of the lesson but for those that it calls common."""
+    return [(number, line) for number, line in _telling_lines(lesson) if line not in lesson.metadata.get("common", [])]
+
+
+def _telling_lines(lesson):
     """The telling lines of solutions, model answers and instructor's cells: [(line number, line)]. A room sees what the demo shows."""
     found = []
     for cell in lesson.cells:

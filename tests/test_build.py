@@ -229,6 +229,7 @@ REFUSED = {
     "no title": (("#     title: Means and spreads\n", ""), ":1: the front matter gives no title"),
     "no minutes": (("minutes: 5", "minutes: soon"), ":1: the front matter gives no minutes"),
     "a place that is no number": (("builds_on: []", "place: first"), "place is 'first'"),
+    "a common line that no solution has": (("builds_on: []", "common: ['total = 0']"), "common is ['total = 0']; it is a list of lines"),
     "unknown lesson to build on": (("builds_on: []", "builds_on: [calculus]"), "builds_on is ['calculus']"),
     "other front matter": (("# jupyter:\n#   course:", "# course:\n#   more:"), ":1: the front matter can't be read"),
     "text before the first cell": (("# %% [markdown]\n# # Means", "x = 1\n\n# %% [markdown]\n# # Means"), ":1: something stands before"),

@@ -137,6 +137,17 @@ def test_what_everybody_writes_is_no_leak(course, text, tmp_path):
     packed(course, tmp_path / "x.zip")
 
 
+def test_lines_that_a_lesson_calls_common_are_no_leaks(course, tmp_path):
+    line = "total = math.fsum(value for value in values)"
+    add(course, "course_lib/data.py", f"def f(values):\n    {line}\n")
+    assert "holds line" in refusal(course)[0]
+    source = course.source("toy")
+    source.write_text(source.read_text().replace("builds_on: []", f"builds_on: []\n#     common: ['{line}']", 1))
+    build.build(course, "toy")
+    files = packed(course, tmp_path / "x.zip")
+    assert line not in files["lessons/toy/toy.ipynb"].decode()
+
+
 def test_outputs_and_instructors_cells_are_leaks_of_their_own(course):
     """Should building ever let them through."""
     solved = build.notebooks(course, "toy").solved

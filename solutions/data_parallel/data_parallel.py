@@ -6,6 +6,11 @@
 #     builds_on: []
 #     place: 6
 #     cover: demo-from-course-lib-import-timeline
+#     common:
+#       - rank, world = dist.get_rank(), dist.get_world_size()
+#       - order = torch.randperm(length, generator=torch.Generator().manual_seed(seed + epoch))
+#       - optimizer = torch.optim.SGD(net.parameters(), rate, momentum=0.9)
+#       - after_step(step, loss.item())
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -381,8 +386,7 @@ def ring_all_reduce(tensor):
     2(N − 1) messages a rank, of one chunk each, all of them waited for before it returns.
     """
     ### BEGIN SOLUTION
-    rank, world = (dist.get_rank(),
-                   dist.get_world_size())
+    rank, world = dist.get_rank(), dist.get_world_size()
     chunks = list(tensor.view(-1).tensor_split(world))
     for phase in ("reduce-scatter", "all-gather"):
         for step in range(world - 1):
@@ -758,8 +762,7 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     """
     ### BEGIN SOLUTION
     if shuffle:
-        order = torch.randperm(length, generator=(
-            torch.Generator().manual_seed(seed + epoch)))
+        order = torch.randperm(length, generator=torch.Generator().manual_seed(seed + epoch))
     else:
         order = torch.arange(length)
     if drop_last:
@@ -1084,7 +1087,7 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
     """
     ### BEGIN SOLUTION
     ddp = DDP(net)
-    optimizer = (torch.optim.SGD(net.parameters(), rate, momentum=0.9))
+    optimizer = torch.optim.SGD(net.parameters(), rate, momentum=0.9)
     step, epoch, share = 0, 0, batch // world
     while step < steps:
         positions = shard(len(images), rank, world, epoch, drop_last=True)
@@ -1097,7 +1100,7 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
             ddp.finish()
             optimizer.step()
             if after_step is not None:
-                after_step(step, (loss.item()))
+                after_step(step, loss.item())
             step += 1
         epoch += 1
     return net.state_dict()
