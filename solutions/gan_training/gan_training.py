@@ -6,6 +6,8 @@
 #     builds_on: [gan_math]
 #     place: 2
 #     cover: train-ends-torch-randn-2-6-gan-images-noise
+#     common:
+#       - values, vectors = torch.linalg.eigh(cov_a)
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -1637,7 +1639,7 @@ def frechet_distance(mean_a, cov_a, mean_b, cov_b):
     0. Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
-    (values, vectors) = torch.linalg.eigh(cov_a)
+    values, vectors = torch.linalg.eigh(cov_a)
     # V Λ^½ Vᵀ
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     # the sum of the roots of the eigenvalues of Σ_a^½ Σ_b Σ_a^½

@@ -689,8 +689,8 @@ def scores(predicted, true, scene):
     predicted, true (n,): counts. scene (n,) int64: which scene each picture is of, 0, 1, …; each
     has at least one.
     Returns {"by scene": a tensor (scenes,), the mean absolute error of each, not less precise than
-    `predicted`; "mean over scenes": of these; "mean over frames": of all pictures' absolute errors; "MSE": the *root* of the mean
-    squared error over all pictures, as the field calls it}, floats.
+    `predicted`; "mean over scenes": of these; "mean over frames": of all pictures' absolute errors;
+    "MSE": the *root* of the mean squared error over all pictures, as the field calls it}, floats.
     """
     ### BEGIN SOLUTION
     error = (predicted - true).abs().double()
