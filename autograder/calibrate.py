@@ -10,7 +10,11 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import textwrap
 import time
 import types
@@ -96,17 +100,11 @@ class Runs:
         with self.path.open("a") as file:
             file.write(_line(run))
 
-    def adopt(self, again):
-        """Take an answer's stale runs for runs of the code as it is, since `again`, some of them made once more, are equal to the last digit.
-        Returns whether they are."""
-        (label, key), = {(run["answer"], run["key"]) for run in again}
-        old = {run["seed"]: run for run in self.stale if run["answer"] == label}
-        equal = all(run["figures"] == old[run["seed"]]["figures"] for run in again) and len({run["key"] for run in old.values()}) == 1
-        if equal:
-            self.runs += [run | {"key": key} for run in old.values()]
-            self.stale = [run for run in self.stale if run["answer"] != label]
-            self.path.write_text("".join(map(_line, self.runs + self.stale)))
-        return equal
+    def adopt(self, label, key):
+        """Take an answer's stale runs for runs of the code as it is."""
+        self.runs += [run | {"key": key} for run in self.stale if run["answer"] == label]
+        self.stale = [run for run in self.stale if run["answer"] != label]
+        self.path.write_text("".join(map(_line, self.runs + self.stale)))
 
     def missing(self, seeds, wrong_seeds):
         """The (label, seed) not run yet, the reference's first."""
@@ -138,12 +136,53 @@ def calibrate(check, scale, seeds=50, wrong_seeds=20, progress=iter):
     return runs
 
 
-def keep_unchanged(check, scale, progress=iter):
+def keep_unchanged(check, scale, commit="HEAD", progress=iter):
     """After a change that can't move figures, of a message for instance: make the first two runs of each answer again, and keep all of its
-    runs if these come out equal to the last digit. Returns the labels of those that don't; their runs are stale as before."""
-    runs = Runs(check, scale)
-    stale = {label: seeds for label in candidates(check) if (seeds := sorted(run["seed"] for run in runs.stale if run["answer"] == label))}
-    return [label for label, seeds in progress(stale.items()) if not runs.adopt([run_one(check, label, seed, scale) for seed in seeds[:2]])]
+    runs if these come out equal to the last digit, to those on record or, since another processor may have made them, to those that the
+    code of `commit` gives here. Returns the labels of those that don't; their runs are stale as before."""
+    runs, moved = Runs(check, scale), []
+    stale = {label: sorted(old, key=lambda run: run["seed"]) for label in candidates(check)
+             if (old := [run for run in runs.stale if run["answer"] == label])}
+    for label, old in progress(stale.items()):
+        first = old[:2]
+        seeds = [run["seed"] for run in first]
+        now = [run_one(check, label, seed, scale) for seed in seeds]
+        equal = _figures(now) == _figures(first)
+        if not equal:
+            then = runs_of(commit, check, label, seeds, scale)
+            equal = _figures(now) == _figures(then) and then[0]["key"] == first[0]["key"]
+        if equal and len({run["key"] for run in old}) == 1:
+            runs.adopt(label, now[0]["key"])
+        else:
+            moved.append(label)
+    return moved
+
+
+def _figures(runs):
+    return json.dumps([run["figures"] for run in runs])  # as text, in which NaN equals NaN
+
+
+RUNS_OF = """
+import json, sys
+from autograder import build, calibrate
+from course_lib.scale import Scale
+lesson, check, label, scale, *seeds = sys.argv[1:]
+check = build.Course().checks_of(lesson)[check]
+print(json.dumps([calibrate.run_one(check, label, int(seed), Scale(scale)) for seed in seeds]))
+"""
+
+
+def runs_of(commit, check, label, seeds, scale):
+    """What `run_one` gives by the code of a commit, in a worktree and a process of its own."""
+    worktree = ["git", "-C", str(answers.SOLUTIONS), "worktree"]
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*worktree, "add", "--quiet", "--detach", folder, commit], check=True)
+        try:
+            run = subprocess.run([sys.executable, "-c", RUNS_OF, check.lesson, check.name, label, scale.value, *map(str, seeds)], cwd=folder,
+                                 env=os.environ | {"PYTHONPATH": folder}, check=True, stdout=subprocess.PIPE, text=True)
+        finally:
+            subprocess.run([*worktree, "remove", "--force", folder], check=True)
+    return json.loads(run.stdout)
 
 
 def key(check, scale, answer=None):

@@ -270,8 +270,9 @@ examples:
     parser.add_argument("check", metavar="CHECK")
     parser.add_argument("--seeds", type=int, default=50, help="runs of the reference (default: 50)")
     parser.add_argument("--wrong-seeds", type=int, default=20, help="runs of each other answer (default: 20)")
-    parser.add_argument("--unchanged", action="store_true",
-                        help="make the first two runs of each answer whose code has changed again, and keep all of its runs if these come out equal")
+    parser.add_argument("--unchanged", metavar="COMMIT", nargs="?", const="HEAD",
+                        help="make the first two runs of each answer whose code has changed again, and keep all of its runs if these come out "
+                             "equal to those on record, or to what the code of this commit gives here (default: HEAD)")
     _add_scale(parser, "cpu")
 
 
@@ -287,7 +288,7 @@ def run_calibrate(arguments, course):
         raise LessonError(f"{arguments.lesson} has no check {arguments.check!r} that trains; those are: {trains or 'none'}")
     scale = Scale(arguments.scale)
     try:
-        if arguments.unchanged and (moved := calibrate.keep_unchanged(check, scale, lambda work: tqdm(work, unit="answer"))):
+        if arguments.unchanged and (moved := calibrate.keep_unchanged(check, scale, arguments.unchanged, lambda work: tqdm(work, unit="answer"))):
             raise LessonError([f"{arguments.check}: the figures of {label!r} are others now; its runs have to be made again" for label in moved])
         if not arguments.unchanged:
             calibrate.calibrate(check, scale, arguments.seeds, arguments.wrong_seeds, lambda work: tqdm(work, unit="run"))

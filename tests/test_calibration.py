@@ -1,5 +1,8 @@
 """The bounds of training checks rest on runs that were really made, with the code as it is now."""
 
+import subprocess
+from types import SimpleNamespace
+
 import pytest
 
 from autograder import calibrate, gate
@@ -90,20 +93,43 @@ def test_an_interrupted_calibration_goes_on_and_stale_runs_are_made_again(tmp_pa
     assert len(calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=4).runs) == 4 and made[4:] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_runs_of_other_code_are_kept_only_if_made_again_they_are_equal(moved, tmp_path, monkeypatch):
+@pytest.mark.parametrize("on_record, before, now, key_before, moved", [
+    (0.8, None, 0.8, "", False), (0.8, 0.8 + 1e-15, 0.8 + 1e-15, "old", False),  # made by another processor
+    (0.8, 0.8, 0.8 + 1e-15, "old", True), (0.8, 0.9, 0.9, "older", True)])  # the record isn't that commit's
+def test_runs_of_other_code_are_kept_only_if_made_again_they_are_equal(on_record, before, now, key_before, moved, tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate.answers, "SOLUTIONS", tmp_path)
     (tmp_path / TRAINING[0].lesson).mkdir()
     monkeypatch.setattr(calibrate, "candidates", lambda check: {"reference": None, "another": "an answer"})
     monkeypatch.setattr(calibrate, "key", lambda check, scale, answer=None: state["key"])
-    state = {"key": "old", "quality": {"reference": 0.9, "another": 0.8}}
-    monkeypatch.setattr(calibrate, "run_one", lambda check, label, seed, scale: {
-        "key": state["key"], "answer": label, "seed": seed, "figures": {"quality": state["quality"][label] + seed / 7}, "seconds": 1})
-    before = calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=5, wrong_seeds=3).runs
-    state["key"] = "new"
-    if moved:
-        state["quality"]["another"] += 1e-15
+    run = lambda key, label, seed, quality: {
+        "key": key, "answer": label, "seed": seed, "figures": {"quality": quality + seed / 7}, "seconds": 1}
+    state = {"key": "old", "quality": {"reference": 0.9, "another": on_record}}
+    monkeypatch.setattr(calibrate, "run_one", lambda check, label, seed, scale: run(state["key"], label, seed, state["quality"][label]))
+    monkeypatch.setattr(calibrate, "runs_of", lambda commit, check, label, seeds, scale: [run(key_before, label, seed, before) for seed in seeds])
+    kept_before = calibrate.calibrate(TRAINING[0], Scale.SMOKE, seeds=5, wrong_seeds=3).runs
+    state |= {"key": "new", "quality": {"reference": 0.9, "another": now}}
     assert calibrate.keep_unchanged(TRAINING[0], Scale.SMOKE) == ["another"] * moved
-    kept, expected = calibrate.Runs(TRAINING[0], Scale.SMOKE), [run | {"key": "new"} for run in before]
+    kept, expected = calibrate.Runs(TRAINING[0], Scale.SMOKE), [run | {"key": "new"} for run in kept_before]
     assert kept.runs == [run for run in expected if run["answer"] == "reference" or not moved]
     assert len(kept.stale) == 3 * moved and {run["key"] for run in kept.stale} <= {"old"}
+
+
+def test_the_code_of_a_commit_runs_from_a_worktree_of_its_own(tmp_path, monkeypatch):
+    """Not this repository's: a commit with a stand-in for `autograder`."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+    (tmp_path / "autograder").mkdir()
+    (tmp_path / "autograder" / "__init__.py").touch()
+    (tmp_path / "autograder" / "build.py").write_text(
+        "class Course:\n    def checks_of(self, lesson):\n        return {'ring': lesson}\n")
+    (tmp_path / "autograder" / "calibrate.py").write_text(
+        "def run_one(check, label, seed, scale):\n    return {'key': 'then', 'figures': [check, label, seed, scale.value]}\n")
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "then"], check=True)
+    (tmp_path / "autograder" / "calibrate.py").write_text("raise SystemExit('the code as it is now')\n")
+    monkeypatch.setattr(calibrate.answers, "SOLUTIONS", tmp_path)
+    check = SimpleNamespace(lesson="gan_math", name="ring")
+    assert calibrate.runs_of("HEAD", check, "another", [3, 5], Scale.CPU) == [
+        {"key": "then", "figures": ["gan_math", "another", seed, "cpu"]} for seed in (3, 5)]
+    worktrees = subprocess.run([*git, "worktree", "list"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert len(worktrees.splitlines()) == 1
