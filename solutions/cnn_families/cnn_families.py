@@ -1181,7 +1181,7 @@ for name, layout in (("channels first", torch.contiguous_format),
 # |---|---|
 # | published: ResNet-18 (pytorch-cifar, README) | 0.930 |
 # | published: pre-activation ResNet-18 (the same) | 0.951 |
-# | published: airbench, 94 % (Jordan 2024), a net of its own | 0.940 in 2.6 s on one A100 |
+# | published: airbench, 94 % (its README, later than Jordan 2024), a net of its own | 0.940 in 2.6 s on one A100 |
 # | published: standard ResNet-18 training (airbench's README) | 0.96 in 7 min |
 # | yours, on a GPU | the next section, at the scale `gpu`: not yet measured by us |
 

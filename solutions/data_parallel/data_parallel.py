@@ -580,7 +580,7 @@ check("buckets")
 #
 # 1. *Order.* A parameter that this rank's examples didn't reach never calls its hook. Its bucket stays open here, while it has left elsewhere, and the next bucket is full first. But collectives must have the same order everywhere: **bucket $b$ leaves only when it is complete and bucket $b - 1$ has left.** (Layers needn't be registered in the order in which they are called, so a bucket in the middle may be the last to be complete.) What is still open after the backward pass, `finish` launches, with zeros where a gradient is missing.
 # 2. *Accumulation.* To take $a$ small batches for one step, all but the last are computed under `no_sync()`: gradients add up in `grad`, and nothing is sent. The hook of the last finds the whole sum.
-# 3. *Buffers* aren't parameters, have no gradients, and yet move (batch norm's running mean). Before each forward pass in train mode, all ranks get rank 0's. They follow rank 0's examples alone; that is a convention and not the mean. (PyTorch's DDP leaves it out under `no_sync` and in the pass after it; ours is simpler.)
+# 3. *Buffers* aren't parameters, have no gradients, and yet move (batch norm's running mean). Before each forward pass in train mode, all ranks get rank 0's. They follow rank 0's examples alone; that is a convention and not the mean. (PyTorch's DDP leaves it out after a pass that was under `no_sync` or without gradients; ours is simpler.)
 #
 # ### Exercise 7 · DDP  *(hard, 45 minutes)*
 #
@@ -842,7 +842,7 @@ print(f"off by: mean {(mean - some.mean((0, 2, 3))).abs().max():.0e}, variance "
       f"{(naive - some.var((0, 2, 3), unbiased=False)).abs().max():.2f}")
 
 # %% [markdown]
-# (`nn.SyncBatchNorm.convert_sync_batchnorm(net)` does it in PyTorch, on GPUs. It costs an all-reduce in each norm, on the way forward, where nothing hides it.) With 32 images a GPU nobody needs it. With two, as in detection, it or group norm is what keeps training from falling apart (Wu & He 2018: ResNet-50's error with batch norm 23.6 % at 32 images a GPU, 34.7 % at 2; group norm 24.1 % at both).
+# (`nn.SyncBatchNorm.convert_sync_batchnorm(net)` does it in PyTorch, on GPUs. On the way forward each norm gathers all ranks' means, spreads and counts, where nothing hides it, and on the way back there is an all-reduce.) With 32 images a GPU nobody needs it. With two, as in detection, it or group norm is what keeps training from falling apart (Wu & He 2018: ResNet-50's error with batch norm 23.6 % at 32 images a GPU, 34.7 % at 2; group norm 24.1 % at both).
 #
 # ### The rate, when the batch grows
 #
@@ -1043,7 +1043,7 @@ with tempfile.TemporaryDirectory() as folder, open(f"{folder}/errors", "w+") as 
 print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:1])
 
 # %% [markdown]
-# (`TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` is there because of a fault: with torch 2.15, ranks that were started again hung here, it seems because they read the addresses of the dead ones. PyTorch's issue 135712 has the same symptom and names this remedy.)
+# (`TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` is there because of a fault: with torch 2.15, ranks that were started again hung here, it seems because they read the addresses of the dead ones. PyTorch's issue 135712 tells of the same cause, there with an error in place of a hang, and names this remedy.)
 #
 # **Several machines**, under Slurm: one `torchrun` a node, which starts that node's ranks. All nodes must see the checkpoint's folder.
 #
@@ -1134,8 +1134,8 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 # %% [markdown]
 # | 300 steps of 64 images, 2 processes on 2 cores | published | you should see | yours |
 # |---|---|---|---|
-# | ranks differ by | 0 (Li et al. 2020: replicas stay consistent) | 0 | printed above |
-# | from one process | 0 but for rounding (the same paper) | about 1e-6 | printed above |
+# | ranks differ by | nothing, it is argued (Li et al. 2020) | 0 | printed above |
+# | from one process | nothing, as mathematics (the same paper) | about 1e-6 | printed above |
 # | accuracy | none for this net | about 0.76 | printed above |
 #
 # Not exactly 0 against one process: in float32 a sum in another order rounds otherwise, and 300 steps let that grow. The check computes in float64.

@@ -1103,7 +1103,7 @@ print("The classifier reads the digit that was ordered in "
 # | an untrained generator | 1 200 to 1 300 | 10 % |
 #
 # Don't compare these with published distances: those are measured in the features of a large net trained on photographs, and depend on the number of
-# images. (For orientation: on all of MNIST and by that other ruler, the best of many runs of the non-saturating GAN reached 6.8; Lucic et al. 2018.)
+# images. (For orientation: on all of MNIST and by that other ruler, the non-saturating GAN reached 6.8 with the best of many settings; Lucic et al. 2018.)
 #
 # Look at the first line. It is what a "generator" gets that only copies training images, and it beats yours. Even 100 of them, repeated, are some eighty times nearer than an untrained generator.
 # The distance compares means and covariances; it can't tell drawing from copying. So also look at the pictures, and at the training image nearest to each:
@@ -1322,7 +1322,7 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 #
 # ## Sources
 #
-# * Goodfellow et al. (2014), *Generative adversarial nets*, NeurIPS. The game, the two theorems, Algorithm 1.
+# * Goodfellow et al. (2014), *Generative adversarial nets*, NeurIPS. The game, the best discriminator (Proposition 1), the least value −log 4 (Theorem 1), Algorithm 1.
 # * Arjovsky & Bottou (2017), *Towards principled methods for training generative adversarial networks*, ICLR. Disjoint supports.
 # * Mescheder, Geiger & Nowozin (2018), *Which training methods for GANs do actually converge?*, ICML. The Dirac-GAN, R1.
 # * Karras et al. (2020), *Analyzing and improving the image quality of StyleGAN*, CVPR. StyleGAN2, trained with R1.

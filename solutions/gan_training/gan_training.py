@@ -907,7 +907,7 @@ for c in (0.01, 0.1, 1.0):
 #
 # ### Relativistic pairing
 #
-# $D(x)$ doesn't have to say whether $x$ is real. Let it say which of two is *more* real: the $i$-th real sample, or the $i$-th fake (Jolicoeur-Martineau 2019; without an average over the others, as here, Huang et al. 2024):
+# $D(x)$ doesn't have to say whether $x$ is real. Let it say which of two is *more* real: the $i$-th real sample, or the $i$-th fake (Jolicoeur-Martineau 2019, who also has a form with an average over the others; Huang et al. 2024 pair, as here):
 #
 # $$ L_D = \mathbb{E}\big[\operatorname{softplus}\!\big(-(D(x) - D(G(z)))\big)\big], \qquad L_G = \mathbb{E}\big[\operatorname{softplus}\!\big(-(D(G(z)) - D(x))\big)\big]. $$
 #
@@ -1352,7 +1352,7 @@ show_runs(clouds, titles)
 # * **BEGAN collapses here.** Its autoencoder has a bottleneck of one number (with two, it could copy points), and a point of the plane isn't an image: take it as a warning about this table, not about BEGAN.
 # * **Nobody has solved the grid.** Most recipes find its modes, but hardly one sample in twenty lies within $3\sigma$ of one. All recipes had the same rounds; they were too few for this $\sigma$.
 #
-# And digits? The DCGAN of section 1, 400 steps, with some of these in the place of the usual objective; the penalties with their papers' weights, $\gamma = 10$ and $\lambda = 10$, and without batch norm in $D$, as they must be:
+# And digits? The DCGAN of section 1, 400 steps, with some of these in the place of the usual objective; the penalties with the weights of the first papers on them, $\gamma = 10$ for R1 (R2 gets the same) and $\lambda = 10$, and without batch norm in $D$, as they must be:
 #
 # | recipe | seeds | Fréchet distance | read without doubt | kinds | seconds of one core |
 # |---|---|---|---|---|---|
@@ -1874,7 +1874,7 @@ else:
 # | you should see | not measured yet | not measured yet | `make bench BENCH_ARGS=gan_full_size` measures it, on a GPU |
 # | yours | | | what the cells above print |
 #
-# Hold the published figures apart, too. Lucic et al. took for each method the best of many settings, searched for each data set anew, and in their code measure 10,000 drawn against the 10,000 test images. Miyato et al. trained for 100,000 rounds, with a $D$ of about twice as many layers as the one above
+# Hold the published figures apart, too. Lucic et al. took for each method the best of many settings, searched for each data set anew, and in their code measure 10,000 drawn against the 10,000 test images. Miyato et al. trained $G$ for 100,000 steps, mostly with five of $D$ to each, with a $D$ of about twice as many layers as the one above, a batch norm without factors to learn
 # and the best of six settings for each method, and measured "over 10000 and 5000 samples": with so few, *real* photographs come to 7.8. What to compare is therefore two rows of one table, such as batch norm and spectral norm in $D$. In theirs, the second has about half the FID of the first. The cells above train both, with nothing else changed.
 
 # %% [markdown]

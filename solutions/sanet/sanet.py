@@ -525,7 +525,7 @@ def local_mean(maps, window):
 
 def ssim_map(x, y, C1=0.01**2, C2=0.03**2):
     """Structural similarity at each place of an 11×11 Gaussian window with σ = 1.5 (Wang et al. 2004;
-    Cao et al. 2018, Eq. 4 to 7).
+    Cao et al. 2018, Eq. 4 to 6).
 
     x, y (n, 1, h, w) → (n, 1, h − 10, w − 10), from −1 to 1.
     """
@@ -577,8 +577,8 @@ explore.similarity(ssim_map, gaussian_window, truth)
 #
 # $$ L_C = 1 - \frac1{n'} \sum_p \mathrm{SSIM}(p), \qquad L = L_E + \alpha_C L_C, \qquad \alpha_C = 0.001 . $$
 #
-# **What does 0.001 mean?** Nothing, before it is said what the maps are. $L_E$ has the unit of the map squared: maps a hundred times as large make it ten thousand times as large. $L_C$ has no unit, but for $C_1$ and $C_2$, which are measured against the map's values. So the same $\alpha_C$ can be a heavy weight or none at all. The paper says neither how its maps
-# are scaled nor whether $L_E$ is a sum or a mean. What counts for training is how hard each term *pulls*, that is, the size of its gradient.
+# **What does 0.001 mean?** Nothing, before it is said what the maps are. $L_E$ has the unit of the map squared: maps a hundred times as large make it ten thousand times as large. $L_C$ has no unit, but for $C_1$ and $C_2$, which are measured against the map's values. So the same $\alpha_C$ can be a heavy weight or none at all. The paper doesn't say how its
+# maps are scaled; and a program that sums over the pixels, where we take their mean, has an $L_E$ thousands of times as large. What counts for training is how hard each term *pulls*, that is, the size of its gradient.
 #
 # ### Exercise 6 · The loss, and who pulls harder  *(medium, 15 minutes)*
 #
@@ -1239,7 +1239,7 @@ plt.show()
 # The instance norm in the decoder. For each channel of each picture it subtracts the picture's own mean and divides by its own deviation, so the sum over all pixels is n·β whatever the picture shows. After the ReLU only the shape of the distribution is left: for heads on a share q of the pixels the sum is n·√(q(1−q)), so four times as many people give twice the sum, and how strongly the
 # heads answer is lost altogether. A head comes out √((1 − q)/q) high: higher, the emptier the picture. The loss judges pixels and wants one height for all, one weight can't give it, and so the fit falls back on the average map. I would show it with one channel of zeros and ones and `nn.InstanceNorm2d`, as in section 5: the sum before the ReLU is 0 for 4, 16 and 64 heads.
 #
-# Before I believe the mean I look at the errors scene by scene: in the published log scene 3 went from 21 to 34 while the mean fell from 21.0 to 17.2. And I ask on which scenes the best epoch was chosen: choosing on the test scenes reports the luckiest epoch. In my run the straight line through mean and deviation had a mean error of 8 and the net of 4; without the line I wouldn't know what 4 is worth.
+# Before I believe the mean I look at the errors scene by scene: in the log that the lesson reads scene 3 went from 21 to 34 while the mean fell from 21.0 to 17.2. And I ask on which scenes the best epoch was chosen: choosing on the test scenes reports the luckiest epoch. In my run the straight line through mean and deviation had a mean error of 8 and the net of 4; without the line I wouldn't know what 4 is worth.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
