@@ -55,6 +55,7 @@ Three notebooks come out, alike but for what follows:
 
 import ast
 import copy
+import functools
 import json
 import os
 import re
@@ -506,7 +507,12 @@ def _is_telling(line):
 
 def leaks(line, text):
     """Whether `line` (its white space collapsed) stands somewhere in `text`, however that is spaced."""
-    return line in " ".join(text.split())
+    return line in _collapsed(text)
+
+
+@functools.lru_cache(maxsize=1024)  # of a release's texts, each is asked for every line
+def _collapsed(text):
+    return " ".join(text.split())
 
 
 # --- Writing them ---

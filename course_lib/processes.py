@@ -98,9 +98,10 @@ def launch(function, world, *arguments, timeout=20.0, backend="gloo"):
 
 
 def prepare():
-    """Start the server without waiting for it, if there is none: the first launch is then as quick as the next."""
+    """Start the server without waiting for it, if there is none: the first launch is then as quick as the next. On a system that can't
+    fork nothing is started, as `launch` will say."""
     global _server
-    if _server is None:
+    if _server is None and hasattr(os, "fork"):
         mine, its = socket.socketpair()
         program = f"import sys; sys.path = {sys.path!r}; from course_lib.processes import _serve; _serve({its.fileno()})"
         with its:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from autograder import calibrate, gate
+from autograder import calibrate
 from autograder.build import ROOT, Course
 from course_lib.check import checks_of
 from course_lib.scale import Scale
@@ -39,14 +39,6 @@ def outside(check, figures):
     margin = {name: 0.5 * (greatest - least) + 1e-9 for name, (least, _, greatest) in least_to_greatest.items()}
     return {name: (figures.get(name), least, greatest) for name, (least, _, greatest) in least_to_greatest.items()
             if not least - margin[name] <= figures.get(name, float("nan")) <= greatest + margin[name]}
-
-
-@pytest.mark.parametrize("check", TRAINING, ids=lambda check: f"{check.lesson} {check.name}")
-def test_the_reference_passes_in_the_notebook_now_with_figures_among_the_recorded(check):
-    """The training that tests/test_gate.py leaves out there."""
-    trial, = (trial for trial in gate.trials(check.lesson) if (trial.check, trial.label) == (check.name, gate.REFERENCE))
-    verdict = gate.judge_in_notebook(check.lesson, trial, Scale.SMOKE)
-    assert trial.problem(verdict) is None and outside(check, verdict.figures) == {}
 
 
 def test_a_run_made_now_falls_among_the_recorded():

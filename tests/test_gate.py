@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from test_calibration import outside
 
 from autograder import answers, gate
 from autograder.build import Course
@@ -33,8 +34,8 @@ TRAINS = "It has got as far as its training."
 
 @each
 def test_each_answer_meets_the_right_verdict_in_the_notebook(lesson, trial, monkeypatch):
-    """Up to its training, which takes seconds and which the same lines judge in grading, below. In the notebook's way too the reference
-    trains in tests/test_calibration.py, and all right answers have at the cpu scale: the test of the record is below."""
+    """Up to its training, which takes seconds and which the same lines judge in grading, below. In a notebook the solutions train in
+    tests/test_stock_nbgrader.py, and all right answers have at the cpu scale: the test of the record is below."""
     def train(self, probe, *args, using=()):
         raise NotGraded(TRAINS)
 
@@ -45,7 +46,9 @@ def test_each_answer_meets_the_right_verdict_in_the_notebook(lesson, trial, monk
 
 @each
 def test_each_answer_meets_the_right_verdict_in_grading(lesson, trial, boxes):
-    assert trial.problem(gate.judge_in_grading(lesson, trial, Scale.SMOKE, boxes)) is None
+    verdict, check = gate.judge_in_grading(lesson, trial, Scale.SMOKE, boxes), checks_of(lesson)[trial.check]
+    assert trial.problem(verdict) is None
+    assert not check.trains or trial.label != gate.REFERENCE or outside(check, verdict.figures) == {}
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

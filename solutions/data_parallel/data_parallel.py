@@ -53,6 +53,7 @@ from course_lib.processes import RankError, launch, prepare
 
 check = start("data_parallel")
 scale = current_scale()
+prepare()    # starts, in the background, what section 3 needs
 
 # %% [markdown]
 # ### Commit yourself first
@@ -65,7 +66,6 @@ scale = current_scale()
 
 # %%
 my_predictions = {"through device 0": "?", "each sends": "?", "sum": "?"}
-prepare()    # starts, in the background, what section 3 needs
 
 # %% [markdown]
 # ## 1 · The whole from its parts
