@@ -97,5 +97,9 @@ if ! .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode -e '.
         "Free space here: $(df -Pk . | awk 'NR == 2 { printf "%.1f GB", $4 / 1048576 }'). When it is mended, run make again; what was downloaded is kept."
 fi
 
+# JupyterLab's question about its news would lie over the lessons; the news themselves need a network.
+mkdir -p .venv/etc/jupyter/labconfig
+printf '%s\n' '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' > .venv/etc/jupyter/labconfig/page_config.json
+
 printf '%s\n' "$wanted" > $stamp
 say "The environment is ready in .venv."

@@ -22,11 +22,9 @@ RUN_S = 60  # a cell: the first one imports torch
 COURSE_LAB = [sys.executable, "-c", "from course_lib.cli import main; main()", "lab", "--"]
 SLIDER = ".noUi-handle, input[type=range]"  # ipywidgets' own, and a page's own
 
-# Every cell stays in the page: by default JupyterLab drops those that are scrolled out of sight. No news, no updates:
-# they ask the network.
+# Every cell stays in the page: by default JupyterLab drops those that are scrolled out of sight.
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
 

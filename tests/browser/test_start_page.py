@@ -48,6 +48,7 @@ def test_the_page_that_jupyterlab_opens_on(lab, page, screenshots):
         page.keyboard.press("Shift+Enter")
         expect(notebook).to_contain_text("Everything the course needs is here", timeout=60_000)
         page.screenshot(path=screenshots / "start-3-doctor.png")
+        expect(page.get_by_text("official Jupyter news")).to_have_count(0)
 
         output.get_by_role("link", name=gan_math).first.click()
         expect(page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text="gan_math.ipynb")).to_be_visible(timeout=20_000)
