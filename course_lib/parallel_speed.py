@@ -67,10 +67,10 @@ def predicted(net, times, world, link, copying, buckets):
 
 def table(rows):
     """Seconds by row and method as text, in milliseconds. rows: label → {name of METHODS: seconds}; what isn't there stays empty."""
-    wide = max(map(len, rows), default=0)
-    lines = [" " * wide + "".join(f"{name:>15}" for name in METHODS) + "   (ms)"]
+    wide = max(map(len, ("ms", *rows)))
+    lines = [f"{'ms':<{wide}}" + "".join(f"{name:>14}" for name in METHODS)]
     for label, row in rows.items():
-        lines.append(f"{label:<{wide}}" + "".join(f"{1000 * row[name]:>15.2f}" if name in row else " " * 15 for name in METHODS))
+        lines.append(f"{label:<{wide}}" + "".join(f"{1000 * row[name]:>14.2f}" if name in row else " " * 14 for name in METHODS))
     return "\n".join(lines)
 
 

@@ -121,14 +121,14 @@ def in_bytes(size):
 
 
 def describe(by_rank):
-    """In words, a line a rank: what it sent, for how long, and how much of that while its backward pass ran."""
+    """In words, two lines a rank: what it sent, for how long, and how much of that while its backward pass ran."""
     lines = []
     for rank, spans in enumerate(by_rank):
         sent = [span for span in spans if span[0] in COLLECTIVES]
         busy, passes = (1000 * sum(end - begin for begin, end in _union([span[2:] for span in these]))
                         for these in (sent, [span for span in spans if span[0] == "backward"]))
-        lines.append(f"rank {rank}: backward {passes:.1f} ms; {len(sent)} collectives of {in_bytes(sum(span[1] for span in sent))} in all are "
-                     f"under way for {busy:.1f} ms, {100 * hidden(spans):.0f} % of it during the backward pass")
+        lines += [f"rank {rank}: backward {passes:.1f} ms; {len(sent)} collectives of {in_bytes(sum(span[1] for span in sent))} in all",
+                  f"        are under way for {busy:.1f} ms, {100 * hidden(spans):.0f} % of it during the backward pass"]
     return "\n".join(lines)
 
 

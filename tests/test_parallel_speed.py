@@ -57,7 +57,7 @@ def test_figures_of_steps_sums_and_links():
     predicted = parallel_speed.predicted(net, {"forward": 1.0, "backward": 2.0}, 2, loopback, copying, [[3, 2], [1, 0]])
     assert predicted[SINGLE] == 3.0 and predicted[BUCKETS] >= 1.5 and predicted[NAIVE] >= 1.5 and predicted[DP] >= 2.5
     words = parallel_speed.table({"here": parallel_speed.medians(times), "predicted": predicted}).splitlines()
-    assert words[2].split()[:2] == ["predicted", "3000.00"] and len(words[1].split()) == 6 and len(words[2].split()) == 5
+    assert words[2].split()[:2] == ["predicted", "3000.00"] and len(words[1].split()) == 6 and len(words[2].split()) == 5 and words[0].startswith("ms")
 
 
 def test_a_failure_in_a_rank_is_told():

@@ -120,6 +120,6 @@ def test_the_drawing_has_a_lane_of_each_kind_for_each_rank_and_the_buckets_bytes
     axes, = timeline.draw(one).axes
     assert [text.get_text() for text in axes.texts] == ["25 MB", "4.1 kB"]
     assert axes.patches[1].get_y() + axes.patches[1].get_height() <= axes.patches[2].get_y() + 1e-9  # one below the other
-    assert timeline.describe(one) == ("rank 0: backward 1000.0 ms; 2 collectives of 25 MB in all are under way for 800.0 ms, "
-                                      "100 % of it during the backward pass")
+    assert timeline.describe(one) == ("rank 0: backward 1000.0 ms; 2 collectives of 25 MB in all\n"
+                                      "        are under way for 800.0 ms, 100 % of it during the backward pass")
     timeline.draw([[], []])  # ranks that did nothing

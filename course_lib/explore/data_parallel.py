@@ -30,6 +30,12 @@ def speed_ups(step, link, devices, buckets, overlap=True, split=False):
             for name, seconds in predictions(each, link, devices, buckets, overlap).items()}
 
 
+def _ms(seconds):
+    """Milliseconds in words, to three digits: "0.45 ms", "5,830 ms"."""
+    rounded = float(f"{1000 * seconds:.3g}")
+    return f"{rounded:,.0f} ms" if rounded >= 1000 else f"{rounded:g} ms"
+
+
 @course_style()
 def where_it_pays(assign_buckets, links=None):
     """Step time and speed-up by the number of devices, as the formulas of course_lib.parallel_cost predict them.
@@ -83,9 +89,9 @@ def where_it_pays(assign_buckets, links=None):
             verdict = f"DataParallel stops paying at {best} devices, where it is {curves[best]['DataParallel']:.2g} times as quick as one."
         else:
             verdict = f"DataParallel still gains at {best} devices, but never gets beyond {ceiling:.3g} times one."
-        return (f"{devices} devices: " + ", ".join(f"{name} ×{curves[devices][name]:.3g} ({1000 * taken:.3g} ms)" for name, taken in seconds.items())
-                + f".\n{verdict}\nA step computes for {1000 * part.compute:.3g} ms; to send the {step.size / 1e6:.3g} MB of parameters once takes "
-                f"{1000 * parallel_cost.star(step.sizes, over, 2):.3g} ms.")
+        return (f"{devices} devices: " + ", ".join(f"{name} ×{curves[devices][name]:.3g} ({_ms(taken)})" for name, taken in seconds.items())
+                + f".\n{verdict}\nA step computes for {_ms(part.compute)}; to send the {step.size / 1e6:.3g} MB of parameters once takes "
+                f"{_ms(parallel_cost.star(step.sizes, over, 2))}.")
 
     controls = dict(
         link=choice("set the link to", links, first), bandwidth=steps_slider("bandwidth, GB/s", bandwidths, placed[first][0]),

@@ -425,8 +425,8 @@ def bytes_by_rank(rank, world, length):
 length = 120_000
 for world in (2, 3, 4):
     star, ring = zip(*launch(bytes_by_rank, world, length))
-    print(f"{world} ranks, {4 * length:,} bytes each: star, by rank {list(star)}; ring {list(ring)}; "
-          f"2(N − 1)/N·S = {2 * (world - 1) * 4 * length // world:,}")
+    print(f"{world} ranks, {4 * length:,} bytes each: star, by rank {list(star)};\n"
+          f"    ring {list(ring)}; 2(N − 1)/N·S = {2 * (world - 1) * 4 * length // world:,}")
 print(f"Eight ranks and 100 MB: 2·7/8·100 = {2 * 7 / 8 * 100:.0f} MB each. "
       f"You predicted {my_predictions['each sends']}.")
 
@@ -793,7 +793,7 @@ def validated(rank, world):
         print(f"{counts[0]:.0f} of {counts[1]:.0f} right")
 
 
-launch(validated, 4)
+_ = launch(validated, 4)
 
 # %% [markdown]
 # ### Batch norm
@@ -900,7 +900,7 @@ def perceptron(width):
 
 
 x, y = torch.randn(96, 256), torch.randint(10, (96,))
-nets = {f"{count} parameters": perceptron(width) for count, width in
+nets = {name: perceptron(width) for name, width in    # by their number of parameters
         (("94 thousand", 160), ("1 million", 640), ("10 million", 2200))}
 steps = scale.pick(smoke=3, cpu=10)
 measured = {name: parallel_speed.medians(
@@ -927,6 +927,7 @@ for name, net in nets.items():
     rows[name] = measured[name]
     rows[f"  {name}, predicted"] = parallel_speed.predicted(
         net, measured[name], 2, loopback, copying, assign_buckets(byte_sizes, 25 * 2**20))
+print("One step, by the number of the net's parameters:")
 print(parallel_speed.table(rows))
 print(f"Between ranks: {loopback.bandwidth / 1e9:.2g} GB/s, {1e6 * loopback.latency:.0f} µs a "
       f"message; within memory: {copying.bandwidth / 1e9:.2g} GB/s.")
@@ -1160,8 +1161,8 @@ for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION, P
     smooth = torch.tensor(run.losses).unfold(0, 10, 5).mean(1)
     axes.plot(5 * torch.arange(len(smooth)), smooth, color=colour, label=name,
               linestyle="--" if name == "D" else "-")
-    print(f"{name}: ranks apart by {run.apart:.1e}; largest change in step 1 {run.first_step:.4f}; "
-          f"batches of epoch 2 that were in epoch 1: {run.repeated:.0%}; "
+    print(f"{name}: ranks apart by {run.apart:.1e}; largest change in step 1 {run.first_step:.4f};\n"
+          f"   batches of epoch 2 that were in epoch 1: {run.repeated:.0%}; "
           f"{run.right:,} of {run.of:,} test images right")
 axes.set(xlabel="step", ylabel="training loss, mean of 10 steps",
          title="Five trainings on two processes")
