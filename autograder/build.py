@@ -590,6 +590,7 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
             report(code.index(cell.id), len(code), cell.id)
 
     client = nbclient.NotebookClient(notebook, timeout=None, on_cell_start=starting, kernel_name=KERNEL["name"],
+                                     extra_arguments=["--IPKernelApp.log_level=ERROR"],  # it warns that it isn't encrypted, on this machine itself
                                      resources={"metadata": {"path": str(path.parent)}})
     places = [str(root), os.environ.get("PYTHONPATH", "")]
     try:

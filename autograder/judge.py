@@ -21,14 +21,13 @@ from autograder.results import Judged, Question, Result, is_png
 from autograder.sandbox import BoxGone
 from autograder.splice import Spliced
 from course_lib.card import printable
-from course_lib.check import checks_of, judge
+from course_lib.check import builds_on, checks_of, judge
 from course_lib.draw import Draw
 from course_lib.student import Student
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, NotGraded, Verdict
 from course_lib.worker import Worker
 
 TEXT_CHARACTERS, PICTURES, PICTURE_BYTES = 30_000, 12, 1024**2  # of one cell's outputs
-BUILDS_ON = "This builds on"
 TRAININGS = 2
 UNDEFINED = re.compile(r"`(\w+)` isn't defined|name '(\w+)' is not defined")
 
@@ -108,10 +107,7 @@ class Judge:
             verdict = earlier[need]
             if verdict.verdict != PASSED:
                 state = "doesn't pass yet" if verdict.verdict == FAILED else "couldn't be graded"
-                hint = f"{BUILDS_ON} `{need}`, which {state}: {verdict.hint}"
-                if verdict.hint.startswith(BUILDS_ON):
-                    hint = verdict.hint  # what it all goes back to
-                return Verdict(check.name, verdict.verdict, 0, check.points, hint)
+                return Verdict(check.name, verdict.verdict, 0, check.points, builds_on(need, state, verdict))
         return None
 
     def _questions(self, spliced):

@@ -58,6 +58,7 @@ class Mistake:
 
 
 _registry = {}
+BUILDS_ON = "This builds on"
 
 
 def check(points, needs=(), bounds=None):
@@ -177,12 +178,16 @@ def judge_locally(lesson, name, namespace, progress=iter, scale=None, made=lambd
     for need in wanted.needs:
         verdict = judge_locally(lesson, need, namespace, scale=scale)
         if not verdict.passed:
-            return Verdict(name, verdict.verdict, 0, wanted.points,
-                           f"This builds on `{need}`, which doesn't pass yet: {verdict.hint}", verdict.detail)
+            return Verdict(name, verdict.verdict, 0, wanted.points, builds_on(need, "doesn't pass yet", verdict), verdict.detail)
     recorded = snapshot(lesson).get(name, {"reference": [], "mistakes": []})
     return judge(wanted, local_student(namespace, made=made, progress=progress),
                  replayed_student(recorded["reference"]), public_draw(lesson, name, scale),
                  lambda call, answered, request: [Mistake(*fields) for fields in recorded["mistakes"]])
+
+
+def builds_on(need, state, verdict):
+    """The hint of a check whose `need` has this verdict instead of a pass; where that builds on another one, what it all goes back to."""
+    return verdict.hint if verdict.hint.startswith(BUILDS_ON) else f"{BUILDS_ON} `{need}`, which {state}: {verdict.hint}"
 
 
 @functools.lru_cache

@@ -700,7 +700,7 @@ check("overlap")
 # %% [markdown] tags=["demo", "instructor"]
 # ## Two processes, one step
 #
-# The same step of the same net on two ranks, as it was just now. Above, gradients are summed when the backward pass is over; below, by hooks, in buckets. A tick is a parameter whose gradient is there.
+# One step of one net on two ranks, recorded on this machine a moment ago. Above, gradients are summed when the backward pass is over; below, by hooks, in buckets. A tick is a parameter whose gradient is there.
 #
 # > **Ask the room.** Where does the second picture save its time? What is it that still sticks out at the end, and could more buckets hide that too?
 
