@@ -390,7 +390,8 @@ def _made_up_table(draw, cheapest, seeds):
         taken = sorted(run["seconds"] for run in runs[-seeds * len(apart):] if run["strategy"] == names[order[costs.argsort()[1]]])
         low, high = taken[(seeds - 1) // 2], taken[seeds // 2]  # the median is between them, or both
         budgets = [100.0, (low + high) / 2, (3 * low + high) / 4, *(costs.sort().values[count].item() + 0.06 for count in (0, 2, 4))]
-        questions += [[near[draw.integers(0, 3, 1).item()], likeness, budget] for budget in budgets] + [[each, likeness, 100.0] for each in near[:2]]
+        questions += [[near[(number + seeds) % 3], likeness, budget] for number, budget in enumerate(budgets)]
+        questions += [[each, likeness, 100.0] for each in near[:2]]
     return [runs[place] for place in draw.permutation(len(runs))], questions
 
 
