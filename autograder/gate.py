@@ -73,7 +73,32 @@ def trials(lesson):
 def judge_in_notebook(lesson, trial, scale):
     """The verdict that the notebook's `check` would give."""
     with at_scale(scale):
-        return judge_locally(lesson, trial.check, trial.make_namespace(), scale=scale)
+        return judge_locally(lesson, trial.check, trial.make_namespace(), scale=scale, passed=_left_alone(lesson, trial, scale))
+
+
+def _left_alone(lesson, trial, scale):
+    """The checks that a trial's check needs, if its answer has changed nothing outside the check's own cell: as the reference, it passes them."""
+    needs = checks_of(lesson)[trial.check].needs
+    if not needs or not trial.answer or _elsewhere(lesson, trial.check) & _defined(trial.answer.statements):
+        return ()
+    return [need for need in needs if _reference_passes(lesson, need, scale)]
+
+
+@functools.lru_cache
+def _elsewhere(lesson, check):
+    """The names that are defined in other cells than the check's own."""
+    return set().union(*(_defined(ast.parse(source).body) for name, source in answers.reference_cells(lesson) if name != check))
+
+
+def _defined(statements):
+    """The names that these statements give something to."""
+    return {name for node in statements for name in (
+        [node.name] if hasattr(node, "name") else [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)])}
+
+
+@functools.lru_cache
+def _reference_passes(lesson, name, scale):
+    return judge_locally(lesson, name, answers.reference_namespace(lesson), scale=scale).passed
 
 
 def judge_in_grading(lesson, trial, scale, boxes=None):

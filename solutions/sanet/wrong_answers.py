@@ -1620,7 +1620,7 @@ def train_mine(images, heads, budget, after_step=None):
 @wrong("training", hint="Your net's maps have faded to zero.", trains="a ReLU after the last convolution, and its bias below zero")
 def train_mine(images, heads, budget, after_step=None):
     net = nn.Sequential(SANet(images.shape[1], 4, "batch"), nn.ReLU())
-    nn.init.constant_(net[0].decoder[-1].bias, -3.0)
+    nn.init.constant_(net[0].decoder[-1].bias, -30.0)
     return _trained(net, lambda maps: 100 * maps, images, heads, budget, start=False)
 
 
