@@ -1,6 +1,7 @@
 """What a worker of Dask's does: judge one submission, in a sandbox that it keeps open for the next."""
 
 import atexit
+import contextlib
 import functools
 import os
 from dataclasses import dataclass
@@ -60,7 +61,24 @@ def judge_submission(terms, secret, keys, student, spliced, known):
 
 @functools.lru_cache(maxsize=1)
 def _open_judge(terms, secret, keys):
-    sandbox = terms.sandbox()
-    sandbox.__enter__()
-    atexit.register(sandbox.__exit__)
-    return Judge(terms.lesson, terms.released(), sandbox, terms.scale, secret, dict(keys), terms.all_cells)
+    return Judge(terms.lesson, terms.released(), _sandboxes.on(terms), terms.scale, secret, dict(keys), terms.all_cells)
+
+
+class _Sandboxes(contextlib.ExitStack):
+    """The one sandbox that is open: the next class on the same terms has it too, and for other terms it is closed, with its processes."""
+
+    terms = None
+
+    def on(self, terms):
+        if self.terms != terms:
+            self.close()
+            self.sandbox, self.terms = self.enter_context(terms.sandbox()), terms
+        return self.sandbox
+
+    def close(self):
+        self.terms = None
+        super().close()
+
+
+_sandboxes = _Sandboxes()
+atexit.register(_sandboxes.close)

@@ -16,11 +16,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# `make test` has three workers. Each takes a group of tests at a time, the largest group first:
-# - These are one group, and so never run beside each other: they start browsers, boxes and many processes, wait for them, and set limits
-#   in seconds. A limit must leave room for two busy neighbours, or not count the seconds that they take (autograder.sandbox.Deadline).
-ONE_AT_A_TIME = {"test_attacks.py", "test_sandbox.py", "test_grading.py", "test_gradebook.py", "test_processes.py", "test_ddp_script.py",
-                 "test_timeline.py", "test_parallel_speed.py"}  # and browser/
+# `make test` has four workers. Each takes a group of tests at a time, the largest group first:
+# - In each of these groups tests never run beside each other: they start browsers, boxes and many processes, wait for them, and set limits
+#   in seconds. A limit must leave room for three busy neighbours, or not count the seconds that they take (autograder.sandbox.Deadline).
+ONE_AT_A_TIME = {
+    "boxes": {"test_attacks.py", "test_sandbox.py"},
+    "processes": {"browser", "test_grading.py", "test_gradebook.py", "test_processes.py", "test_ddp_script.py", "test_timeline.py",
+                  "test_parallel_speed.py"}}
 # - In these each test stands for itself. They come last, and keep all workers busy to the end.
 SPREAD = {"test_gate.py", "test_calibration.py"}
 # - Any other file is a group, since its tests share what is expensive.
@@ -31,8 +33,9 @@ class Groups(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         path = Path(nodeid.partition("::")[0])
-        if path.name in ONE_AT_A_TIME or path.parent.name == "browser":
-            return "one at a time"
+        for group, members in ONE_AT_A_TIME.items():
+            if members & {path.name, path.parent.name}:
+                return group
         return nodeid if path.name in SPREAD else path.name
 
 

@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 
-import nbformat
 import dask
+import nbformat
 import psutil
 import pytest
 from conftest import ROOT, need
+from distributed import LocalCluster
 from nbgrader.api import Gradebook
 
 from autograder import answers, cli, grading, task, walls
@@ -54,6 +55,14 @@ def grade(folder, *options):
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert cli.main(arguments(folder, *options)) == 0
     return printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def ready():
+    """Where Dask's workers have started already, for what isn't about their start: options of `grade`."""
+    with dask.config.set({"distributed.worker.daemon": False}), LocalCluster(
+            n_workers=1, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+        yield "--scheduler", cluster.scheduler_address
 
 
 def points(folder):
@@ -125,7 +134,7 @@ def test_feedback_and_report_are_made_of_it(folder, capsys):
     assert (folder / "reports" / f"{LESSON}.csv").read_text().count("\n") >= 5
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path):
+def test_a_killed_run_goes_on_where_it_was(tmp_path, ready):
     for number in range(4):
         hand_in(tmp_path, f"s{number}", {"solution-gan_value": SLOW})
     coordinator = subprocess.Popen([sys.executable, "-m", "autograder.cli", *arguments(tmp_path, "--jobs", "1")], cwd=ROOT,
@@ -138,7 +147,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     coordinator.wait()
     kept = {path: path.read_bytes() for path in results.glob("s*.json")}
     assert 2 <= len(kept) < 4
-    grade(tmp_path, "--jobs", "1")
+    grade(tmp_path, *ready)
     assert {path: path.read_bytes() for path in kept} == kept
     assert points(tmp_path) == in_gradebook(tmp_path) == {f"s{number}": 1 for number in range(4)}
 
@@ -197,7 +206,7 @@ def test_where_grading_itself_fails_it_is_tried_again(tmp_path, monkeypatch):
     assert outcomes == {"always": 1, "once": 2, "never": failed}
 
 
-def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, capsys):
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, capsys, ready):
     hand_in(tmp_path, "ada", {"solution-gan_value": ""})
     hand_in(tmp_path, "grace", {"solution-gan_value": ""})
     save = ClassFolder.save
@@ -208,10 +217,10 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, capsys):
         save(self, result)
 
     monkeypatch.setattr(ClassFolder, "save", full)
-    assert cli.main(arguments(tmp_path, "--jobs", "1")) == 1
+    assert cli.main(arguments(tmp_path, *ready)) == 1
     assert "No space left on device" in capsys.readouterr().err
     monkeypatch.undo()
-    grade(tmp_path, "--jobs", "1")
+    grade(tmp_path, *ready)
     assert points(tmp_path) == in_gradebook(tmp_path) == {"ada": 1, "grace": 1}
 
 
