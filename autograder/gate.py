@@ -6,6 +6,7 @@ draw, the reference beside it, the answer in the sandbox where there is one to b
 import ast
 import contextlib
 import functools
+import hashlib
 import json
 import math
 import os
@@ -114,24 +115,38 @@ def judge_in_grading(lesson, trial, scale, boxes=None):
 def _judge_once(drawn, trial, boxes):
     check, scale = drawn.check, drawn.scale
     with at_scale(scale):
-        reference = Student(Worker(answers.reference_namespace(check.lesson)).handle)
         with boxes.student(check.lesson, trial) if boxes else contextlib.nullcontext(local_student(trial.make_namespace())) as student:
-            return judge(check, student, reference, drawn.draw(), drawn.mistakes)
+            return judge(check, student, drawn.reference(), drawn.draw(), drawn.mistakes)
 
 
 class _Drawn:
-    """A secret draw of a check, the same for all answers that this process tries, so that what the known mistakes give on it is found once."""
+    """A secret draw of a check, the same for all answers to it that this process tries one after the other, so that what the reference and
+    the known mistakes give on it is found once."""
 
     def __init__(self, check, scale):
-        self.check, self.scale, self._secret, self._found = check, scale, os.urandom(32), {}
+        self.check, self.scale, self._secret, self._found, self._answers = check, scale, os.urandom(32), {}, {}
 
     @classmethod
-    @functools.lru_cache(maxsize=None)
+    @functools.lru_cache(maxsize=TRAININGS)
     def of(cls, lesson, name, scale, attempt):
         return cls(checks_of(lesson)[name], scale)
 
     def draw(self):
         return Draw(self._secret, self.scale, secret=True)
+
+    def reference(self):
+        """The reference, as a Student. What it has answered to the same requests before, it isn't asked again."""
+        worker = functools.cache(lambda: Worker(answers.reference_namespace(self.check.lesson)))
+        asked = hashlib.sha256()
+
+        def handle(frame):
+            asked.update(frame)
+            key = asked.digest()
+            if key not in self._answers:
+                self._answers[key] = worker().handle(frame)
+            return self._answers[key]
+
+        return Student(handle)
 
     def mistakes(self, call, answered, request):
         """As `record.known_mistakes`, one by one."""

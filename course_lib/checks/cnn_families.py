@@ -46,7 +46,7 @@ def vgg(student, reference, draw):
     expect.agree_run(student, reference, between_two_runs, numbers, images, using=[filled], what="the difference of two runs of VGG-11",
                      hint="With `dropout` = 0 two runs of VGG-11 on the same images differ in train mode: something is dropped all the same. "
                           "Hand the argument `dropout` on to `nn.Dropout`.")
-    for depth in (11, 13, 16, 19):  # of so many hidden units some are below 0, whatever the draw
+    for depth in (11, 13, 16, 19):  # of so many hidden units some are below 0, all but surely
         agree_module(student, reference, f"VGG-{depth}", of_module, "vgg", [depth, 4, 3, 2, 16, 0.0], numbers, images)
     agree_module(student, reference, "VGG-11 of images with 2 channels", of_module, "vgg", [11, 4, 2, 2, 16, 0.0], numbers, images[:, :2])
     expect.agree_run(student, reference, in_eval_mode, numbers, images, using=[filled], rtol=1e-8, atol=1e-9, what="VGG-11 in eval mode",
