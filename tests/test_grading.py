@@ -156,7 +156,7 @@ def test_a_submission_whose_workers_die_is_given_up_and_the_others_are_graded(tm
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     hand_in(tmp_path, "ada", {"solution-gan_value": ""})
     hand_in(tmp_path, "mallory", {"solution-gan_value": "while True: pass\n"})
-    over, killed, seen = threading.Event(), [], set()
+    over, killed, seen = threading.Event(), set(), set()
 
     def kill_workers():
         """As the kernel would when memory runs out: whoever has a box open for some seconds."""
@@ -167,7 +167,7 @@ def test_a_submission_whose_workers_die_is_given_up_and_the_others_are_graded(tm
                     boxes = [child for child in worker.children() if child.name() == "bwrap" and time.time() - child.create_time() > 4]
                     if boxes and worker.name() != "bwrap":
                         worker.send_signal(signal.SIGKILL)
-                        killed.append(worker.pid)
+                        killed.add(worker.pid)
                 except psutil.Error:
                     pass
 
