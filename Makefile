@@ -27,9 +27,9 @@ lab: setup
 site: setup
 	@.venv/bin/autograder site $(SITE_ARGS)
 
-# Four at once on two cores, since two of them mostly wait: tests/conftest.py says what runs beside what.
+# Three at once on two cores, since one of them mostly waits: tests/conftest.py says what runs beside what.
 test: setup
-	@.venv/bin/python -m pytest $(or $(TEST_ARGS),-n 4)
+	@.venv/bin/python -m pytest $(or $(TEST_ARGS),-n 3)
 
 bench: setup
 	@.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

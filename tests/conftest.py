@@ -16,9 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# `make test` has four workers. Each takes a group of tests at a time, in this order:
+# `make test` has three workers. Each takes a group of tests at a time, in this order:
 # - Those that take longest. In each of the first two, tests never run beside each other: they start browsers, boxes and many processes,
-#   wait for them, and set limits in seconds. A limit must leave room for three busy neighbours, or not count the seconds that they take
+#   wait for them, and set limits in seconds. A limit must leave room for two busy neighbours, or not count the seconds that they take
 #   (autograder.sandbox.Deadline).
 LONG = {
     "processes": {"browser", "test_grading.py", "test_gradebook.py", "test_processes.py", "test_ddp_script.py", "test_timeline.py",
