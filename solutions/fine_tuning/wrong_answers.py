@@ -1552,4 +1552,4 @@ def fine_tune(source, images, labels, classes, after_step=None):
 
 @wrong("training", hint="is the rate so large that nothing of the source is left")
 def fine_tune(source, images, labels, classes, after_step=None):
-    return _tuned(pretrained.with_new_head(source, classes), images, labels, 1.0, after_step=after_step)
+    return _tuned(pretrained.with_new_head(source, classes), images, labels, 3.0, after_step=after_step)
