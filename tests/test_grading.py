@@ -206,6 +206,22 @@ def test_where_grading_itself_fails_it_is_tried_again(tmp_path, monkeypatch):
     assert outcomes == {"always": 1, "once": 2, "never": failed}
 
 
+def test_a_worker_has_one_sandbox_open_that_of_its_terms():
+    happened = []
+
+    class Terms(str):
+        @contextlib.contextmanager
+        def sandbox(self):
+            happened.append(f"{self} opened")
+            yield self
+            happened.append(f"{self} closed")
+
+    sandboxes = task._Sandboxes()
+    assert [sandboxes.on(Terms(name)) for name in "aaba"] == ["a", "a", "b", "a"]
+    sandboxes.close()
+    assert happened == ["a opened", "a closed", "b opened", "b closed", "a opened", "a closed"]
+
+
 def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, capsys, ready):
     hand_in(tmp_path, "ada", {"solution-gan_value": ""})
     hand_in(tmp_path, "grace", {"solution-gan_value": ""})

@@ -33,7 +33,7 @@ def sandbox(request):
 
 # What limits a box, and what it sees, is the same code for both ways in. A cold box takes seconds to start: where each test needs one of
 # its own, those that say nothing of the way in try the warm one.
-either_way_in = pytest.mark.parametrize("sandbox", ["warm"], indirect=True)
+warm_only = pytest.mark.parametrize("sandbox", ["warm"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -196,13 +196,17 @@ HOARDS = "import os, time\nfor _ in range(6):\n    if os.fork() == 0: kept = b'x
 
 @pytest.mark.parametrize("source, reason", [(LEAVES, "ended its own process"), (HOARDS, "GB of memory")])
 def test_what_goes_too_far_is_ended_with_the_reason(sandbox, source, reason):
+    ended(sandbox, source, reason)
+
+
+def ended(sandbox, source, reason):
     with sandbox.open() as box, pytest.raises(BoxGone, match=reason):
         box.run_cell(source)
         box.run_cell("1")
     assert box.gone
 
 
-@either_way_in
+@warm_only
 @pytest.mark.parametrize("source, reason", [
     ("while True:\n    try:\n        while True: pass\n    except BaseException: pass", "ran out of its time"),
     ("import ctypes\nctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0)  # no text: the name of the process, in /proc\n" + HOARDS, "GB of memory"),
@@ -210,10 +214,10 @@ def test_what_goes_too_far_is_ended_with_the_reason(sandbox, source, reason):
     ("import os\nfor fd in range(3, 100):\n    try: os.write(fd, b'A' + bytes(8))\n    except OSError: pass", "protocol"),
 ])
 def test_this_goes_too_far_as_well(sandbox, source, reason):
-    test_what_goes_too_far_is_ended_with_the_reason(sandbox, source, reason)
+    ended(sandbox, source, reason)
 
 
-@either_way_in
+@warm_only
 @pytest.mark.parametrize("source, error", [
     ("bytearray(3 * 10**9)", "MemoryError"),
     ("open('/tmp/large', 'wb').write(bytes(2 * 10**6))", "OSError"),
@@ -224,7 +228,7 @@ def test_what_asks_for_too_much_is_told_so(sandbox, source, error):
         assert refused(box, source) == error
 
 
-@either_way_in
+@warm_only
 def test_what_others_take_of_the_processor_is_not_counted_against_it(sandbox):
     core = min(os.sched_getaffinity(0))
     busy = ["taskset", "-c", str(core), "sh", "-c", "while :; do :; done"]
@@ -275,7 +279,7 @@ def test_runs_are_repeatable(sandbox):
     assert drawn[0] == drawn[1]
 
 
-@either_way_in
+@warm_only
 def test_the_data_sets_are_in_sight_of_demonstrations_only(sandbox):
     load = "from course_lib.data import load_images; images = load_images('digits', 'test', limit=10)"
     look = "from pathlib import Path; folder = Path('/usr/share/datasets'); print(folder.is_dir() and [p.name for p in folder.iterdir()])"

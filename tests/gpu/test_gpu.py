@@ -59,7 +59,9 @@ def hangs(where):
 
 def test_a_part_that_fails_dies_or_hangs_keeps_what_it_gave_and_says_why():
     on = Where.on("cpu")
-    assert [(row.what, row.state) for row in run(wrong, on, 60)] == [("one", OK), ("two", FAILED), (WHOLE, FAILED)]
+    first, *others = run(wrong, on, 60)
+    assert first == Row("one", 1.0, "", "itself", OK)
+    assert [(row.what, row.state) for row in others] == [("two", FAILED), (WHOLE, FAILED)]
     assert run(without, on, 60) == [Row(WHOLE, state=SKIPPED, reason="it isn't there")]
     one, ended = run(dies, on, 60)
     assert (one.state, ended.state) == (OK, FAILED) and "last words" in ended.reason
