@@ -8,6 +8,7 @@ check, the answer, the nets, the scale. `docs/calibration.md` is made from these
 import ast
 import functools
 import hashlib
+import importlib
 import inspect
 import json
 import os
@@ -23,7 +24,6 @@ from collections import defaultdict
 import torch
 
 from course_lib import expect
-from course_lib.bindings import names_in
 from course_lib.check import judge
 from course_lib.draw import Draw
 from course_lib.scale import at_scale
@@ -33,6 +33,7 @@ from course_lib.worker import Worker
 from autograder import answers
 
 REFERENCE = "reference"
+VOCABULARY = {f"course_lib.{name}" for name in ("check", "data", "draw", "expect", "processes", "scale", "verdict")}  # that checks share
 
 
 class _TrainingOnly(Student):
@@ -186,29 +187,56 @@ def runs_of(commit, check, label, seeds, scale):
 
 
 def key(check, scale, answer=None):
-    """A hash of all that the figures depend on: the check and its helpers, the nets, the reference, the answer, the scale.
+    """A hash of all that the figures depend on: the check and what it uses, the nets, the reference, the answer, the scale.
 
-    Bounds stay out, since they follow from the figures; so do comments, docstrings and decorators.
+    Bounds stay out, since they follow from the figures; so do messages, comments, docstrings and decorators.
     """
-    module = inspect.getmodule(check.body)
-    pending, parts = [check.body], {scale.value: ""}
-    while pending:
-        function = pending.pop()
-        if function.__qualname__ not in parts:
-            parts[function.__qualname__] = _bare(inspect.getsource(function))
-            pending += [used for used in map(vars(module).get, names_in(function.__code__))
-                        if isinstance(used, types.FunctionType) and used.__module__ == module.__name__]
-    parts |= {used.__name__: _bare(inspect.getsource(used)) for used in _subjects(module)}
-    parts |= {name: _bare(source) for name, source in answers.reference_cells(check.lesson, setup=False)}
+    parts = [("scale", scale.value), *(("check", each) for each in _code_of(inspect.getmodule(check.body), check.body.__name__)),
+             *(("reference", name, _bare(source)) for name, source in answers.reference_cells(check.lesson, setup=False))]
     if answer:
-        parts["answer"] = _bare("\n".join(map(ast.unparse, answer.own_statements())))
-    return hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()[:16]
+        parts.append(("answer", _bare("\n".join(map(ast.unparse, answer.own_statements())))))
+    return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
 
 
-def _subjects(module):
-    """The modules of course_lib that a lesson's checks import, beyond the vocabulary that all checks share."""
-    return [used for used in vars(module).values()
-            if isinstance(used, types.ModuleType) and used.__name__.startswith("course_lib.") and used is not expect]
+def _code_of(module, name):
+    """The sources of a name: the statements of the module that bind it, those of all names that these use, in course_lib's other modules
+    too, and each module that is used as a whole; nothing of the VOCABULARY."""
+    pending, seen, sources = [(module, name)], set(), set()
+    while pending:
+        module, name = here = pending.pop()
+        if here in seen or _is_message_or_bound(getattr(module, name, None)):
+            continue
+        seen.add(here)
+        for statement in _statements(module).get(name, ()):
+            sources.add(ast.unparse(statement))
+            for part in ast.walk(statement):
+                if isinstance(part, ast.Name):
+                    pending.append((module, part.id))
+                elif isinstance(part, ast.ImportFrom) and part.module.partition(".")[0] == "course_lib" and part.module not in VOCABULARY:
+                    origin = importlib.import_module(part.module)
+                    for imported in (alias.name for alias in part.names):
+                        if not isinstance(used := getattr(origin, imported), types.ModuleType):
+                            pending.append((origin, imported))
+                        elif used.__name__ not in VOCABULARY:
+                            sources.add(_bare(inspect.getsource(used)))
+    return sorted(sources)
+
+
+@functools.cache
+def _statements(module):
+    """{name: the statements that bind it}, of the module itself, without comments, docstrings and decorators."""
+    bound = defaultdict(list)
+    for statement in ast.parse(_bare(inspect.getsource(module))).body:
+        names = ([statement.name] if hasattr(statement, "name") else
+                 [alias.asname or alias.name for alias in statement.names] if hasattr(statement, "names") else
+                 [part.id for part in ast.walk(statement) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)])
+        for name in names:
+            bound[name].append(statement)
+    return bound
+
+
+def _is_message_or_bound(value):
+    return isinstance(value, str) or all(isinstance(each, expect.Bound) for each in (value.values() if isinstance(value, dict) else [value]))
 
 
 @functools.cache

@@ -98,10 +98,12 @@ def _spliced(released, each):
 
 @functools.lru_cache
 def judge_keys(lesson, scale):
-    """{check: a hash of all that its verdict depends on}: the check, its bounds, the solution, and how checks are run."""
-    machinery = "".join(inspect.getsource(module) for module in (check, draw, expect, student, wire, worker))
-    return {name: hashlib.sha256(json.dumps([calibrate.key(each, scale), repr(each.bounds), each.points, machinery]).encode())
-            .hexdigest()[:16] for name, each in checks_of(lesson).items()}
+    """{check: a hash of all that its verdict depends on}: the lesson's checks, their words and bounds too, the solution, and how checks
+    are run."""
+    checks = checks_of(lesson)
+    modules = {inspect.getmodule(each.body) for each in checks.values()} | {check, draw, expect, student, wire, worker}
+    code = sorted(map(inspect.getsource, modules))
+    return {name: hashlib.sha256(json.dumps([calibrate.key(each, scale), code]).encode()).hexdigest()[:16] for name, each in checks.items()}
 
 
 def _refusal(reason):

@@ -1,5 +1,7 @@
 """The bounds of training checks rest on runs that were really made, with the code as it is now."""
 
+import dataclasses
+import importlib.util
 import subprocess
 from types import SimpleNamespace
 
@@ -58,6 +60,47 @@ def test_a_key_changes_with_the_code_and_not_with_words_or_bounds():
     ring = TRAINING[0]
     keys = {calibrate.key(ring, scale, answer) for scale in SCALES for answer in calibrate.candidates(ring).values()}
     assert len(keys) == len(SCALES) * len(calibrate.candidates(ring))
+
+
+@pytest.mark.parametrize("lesson", COURSE.lessons())
+def test_every_checks_key_is_of_the_check_itself(lesson):
+    checks = list(checks_of(lesson).values())
+    for check, other in zip(checks, checks[1:] + checks[:1]):
+        assert calibrate.key(check, Scale.SMOKE) != calibrate.key(dataclasses.replace(check, body=other.body), Scale.SMOKE), check.name
+
+
+CHECKS = """
+from course_lib import counting
+from course_lib.crowd import crowd_scenes
+TRAINING = {"count": expect.at_most(smoke=1.0)}
+FADED = "Your maps have faded."
+LEEWAY, BATCH = 1.5, 8
+class Net:
+    depth = 3
+def scenes(n):
+    return crowd_scenes((1,), n)
+def training(student, reference, draw):
+    Net(), scenes(BATCH), counting, FADED, TRAINING
+def another(student, reference, draw):
+    counting
+"""
+
+
+@pytest.mark.parametrize("before, after, changes", [
+    ("another(", "anyother(", False), ("have faded", "have gone", False), ("smoke=1.0", "smoke=2.0", False),
+    ("depth = 3", "depth = 4", True), ("1.5, 8", "1.5, 9", True), ("(1,), n", "(2,), n", True), ("Net(), ", "", True)])
+def test_the_code_of_a_check_is_all_that_it_uses(before, after, changes, tmp_path):
+    assert before in CHECKS
+    codes = []
+    for number, source in enumerate([CHECKS, CHECKS.replace(before, after)]):
+        path = tmp_path / f"checks_{number}.py"
+        path.write_text("from course_lib import expect" + source)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        codes.append(calibrate._code_of(module, "training"))
+    assert (codes[0] != codes[1]) == changes
+    assert any("def crowd_scenes" in each for each in codes[0]) and any("SCALE = " in each for each in codes[0])
 
 
 def test_an_interrupted_calibration_goes_on_and_stale_runs_are_made_again(tmp_path, monkeypatch):
