@@ -90,44 +90,39 @@ def alone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
-    """By name: the checkpoint, what was printed, errors, exit code. Both at once, since most of their time is importing torch."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("whole", "killed")}
+    """Three ranks, of which one kills itself: the checkpoint, what was printed, errors, exit code. Once, since most of it is importing torch."""
+    folder = tmp_path_factory.mktemp("launched")
     # In step 7 the rank that is to die waits for rank 0, which by then has written step 6.
-    commands = command(folders["whole"], 3), command(folders["killed"], 2, "--die-at", "8", "1")
-    environment = os.environ | SETTINGS
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(each, env=environment, **pipes) for each in commands]
+    process = subprocess.Popen(command(folder, 3, "--die-at", "8", "1"), env=os.environ | SETTINGS, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
     try:
-        ended = [(*process.communicate(timeout=300), process.returncode) for process in processes]
+        ended = process.communicate(timeout=300)
     finally:
-        for process in processes:
-            process.terminate()  # which torchrun passes on to its ranks
-            process.wait()
-    return {name: (folders[name] / "last.pt", *what) for name, what in zip(folders, ended)}
+        process.terminate()  # which torchrun passes on to its ranks
+        process.wait()
+    return folder / "last.pt", *ended, process.returncode
 
 
-def test_three_ranks_train_the_net_of_one_and_count_each_test_image_once(alone, launched):
-    file, printed, errors, code = launched["whole"]
+def test_after_a_rank_was_killed_three_go_on_at_the_checkpoint_to_the_net_of_one(alone, launched):
+    file, printed, errors, code = launched
     assert code == 0, errors
+    assert f"exitcode: -{signal.SIGKILL.value}" in errors
+    lines = [re.sub(r" loss [\d.]+,", "", line) for line in printed.splitlines()[:-1]]
+    assert lines == ["3 ranks on cpu, restart 0: from step 0", "step 3: saved", "step 6: saved", "rank 1 kills itself in step 8",
+                     "3 ranks on cpu, restart 1: from step 6", "step 9: saved"]
     torch.testing.assert_close(weights(file), weights(alone), **ROUNDING)
+
+
+def test_three_ranks_count_each_test_image_once(launched):
+    file, printed, *_ = launched
     right, seen = recognised(weights(file))
     assert seen % 3  # or padding would not show
     assert printed.splitlines()[-1] == f"{right / seen:.1%} of {seen:,} test images recognised"
 
 
-def test_after_a_rank_was_killed_two_go_on_at_the_checkpoint_to_the_same_net(alone, launched):
-    file, printed, errors, code = launched["killed"]
-    assert code == 0, errors
-    assert f"exitcode: -{signal.SIGKILL.value}" in errors
-    lines = [re.sub(r" loss [\d.]+,", "", line) for line in printed.splitlines()[:-1]]
-    assert lines == ["2 ranks on cpu, restart 0: from step 0", "step 3: saved", "step 6: saved", "rank 1 kills itself in step 8",
-                     "2 ranks on cpu, restart 1: from step 6", "step 9: saved"]
-    torch.testing.assert_close(weights(file), weights(alone), **ROUNDING)
-
-
-def test_what_two_ranks_began_one_goes_on_with(launched, tmp_path):
+def test_what_three_ranks_began_one_goes_on_with(launched, tmp_path):
     begun, whole = tmp_path / "begun.pt", tmp_path / "whole.pt"
-    begun.write_bytes(launched["killed"][0].read_bytes())
+    begun.write_bytes(launched[0].read_bytes())
     for file in (begun, whole):
         main(arguments(file, steps=STEPS + 4))
     torch.testing.assert_close(weights(begun), weights(whole), **ROUNDING)

@@ -439,7 +439,7 @@ from course_lib.data import load_images
 
 small = {split: load_images("fashion_mnist", split, size=14, limit=limit, fallback="digits")
          for split, limit in (("train", 6_000), ("test", scale.pick(smoke=200, cpu=1_000)))}
-degradation_steps = scale.pick(smoke=40, cpu=250)
+degradation_steps = scale.pick(smoke=20, cpu=250)
 
 
 def stack_of(block, count, width=8):
@@ -1288,7 +1288,7 @@ print("".join(path.read_text().splitlines(keepends=True)[:4]))
 from course_lib import broken
 
 runs = broken.classifiers(stack_of, BasicBlock, small["train"], small["test"],
-                          scale.pick(smoke=40, cpu=300), lambda letters: tqdm(letters, unit="run"))
+                          scale.pick(smoke=20, cpu=300), lambda letters: tqdm(letters, unit="run"))
 figure, panels = plt.subplots(1, 2, figsize=(10, 3.2))
 for (name, run), colour in zip(runs.items(), (BLUE, ORANGE, GREEN, VERMILLION, BLACK)):
     line = "--" if name == "E" else "-"

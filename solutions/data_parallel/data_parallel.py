@@ -226,14 +226,14 @@ print("You predicted, for 100 MB and four devices:", my_predictions["through dev
 # The replicas run in threads of *one* Python process. Python's interpreter has a lock (the GIL): of several threads, only one executes Python at a time. As long as a thread waits for a kernel, it lets go of the lock; but starting kernels, modules, hooks, all that is Python. Let us see how far threads get with work that is all Python, and with work that is all matrix products:
 
 # %%
-def in_python(n=1_500_000):
+def in_python(n=scale.pick(smoke=300_000, cpu=1_500_000)):
     total = 0
     for number in range(n):
         total += number % 7
     return total
 
 
-def in_kernels(n=60, size=500):
+def in_kernels(n=scale.pick(smoke=12, cpu=60), size=500):
     a = torch.rand(size, size)
     for _ in range(n):
         a = (a @ a).clamp(0, 1)
@@ -250,7 +250,8 @@ launch(lambda rank, world: None, 2)
 for work in (in_python, in_kernels):
     # the least of three, in turns: what else runs on the machine only makes it longer
     turns = [(seconds(work), seconds(lambda: in_threads([work, work])),
-              max(launch(lambda rank, world: seconds(work), 2))) for _ in range(3)]
+              max(launch(lambda rank, world: seconds(work), 2)))
+             for _ in range(scale.pick(smoke=1, cpu=3))]
     once, threads, processes = map(min, zip(*turns))
     print(f"{work.__name__}: once {once:.2f} s; twice, in two threads {threads / once:.1f} times that, "
           f"in two processes {processes / once:.1f} times ({os.cpu_count()} cores here)")
@@ -902,7 +903,7 @@ def perceptron(width):
 x, y = torch.randn(96, 256), torch.randint(10, (96,))
 nets = {name: perceptron(width) for name, width in    # by their number of parameters
         (("94 thousand", 160), ("1 million", 640), ("10 million", 2200))}
-steps = scale.pick(smoke=3, cpu=10)
+steps = scale.pick(smoke=1, cpu=10)
 measured = {name: parallel_speed.medians(
                 parallel_speed.step_seconds(globals(), net, x, y, world=2, steps=steps))
             for name, net in tqdm(nets.items(), unit="net")}

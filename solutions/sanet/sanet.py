@@ -1006,7 +1006,8 @@ plt.show()
 # %% tags=["train"]
 dozen, few, losses = max(12, batch), watch(choose, prints=False), []
 torch.manual_seed(3)
-train_mine(learn.images[:dozen].to(device), learn.heads[:dozen], budget,
+train_mine(learn.images[:dozen].to(device), learn.heads[:dozen],
+           scale.pick(smoke=400, cpu=budget),
            few.every(steps // 10, lambda step, loss: losses.append(loss)))
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.2), sharey=True)
 for panel, watched, number in zip(panels, (validation, few), (len(learn), dozen)):
@@ -1088,14 +1089,14 @@ check("tiles")
 from tqdm.auto import tqdm
 
 side = (2 * size, 2 * size)
-wide = crowd_scenes(TRAIN_CAMERAS[:-5], scale.pick(smoke=98, cpu=196), side, seed=2)
-large = crowd_scenes(TEST_CAMERAS, scale.pick(smoke=50, gpu=20), side, seed=5)
+wide = crowd_scenes(TRAIN_CAMERAS[:-5], scale.pick(smoke=49, cpu=196), side, seed=2)
+large = crowd_scenes(TEST_CAMERAS, scale.pick(smoke=20, cpu=50, gpu=20), side, seed=5)
 pictures = large.images.to(device)
 ways = {"whole": (2 * size, 2 * size), "tiles beside each other": (size, size),
         "tiles that overlap by half": (size, size // 2)}
 average = wide.counts.float().mean().expand(len(large))
 print_errors("the average", scores(average, large.counts, large.camera))
-quarters_seen = scale.pick(smoke=320, cpu=budget)
+quarters_seen = scale.pick(smoke=160, cpu=budget)
 for name, crowds, looks in (("whole", wide, quarters_seen // 4),
                             ("quarters", wide.quarters(), quarters_seen)):
     torch.manual_seed(0)

@@ -1,4 +1,7 @@
-"""Runs a part in a process of its own: one that fails, hangs, or leaves the GPU in a bad state stops no other."""
+"""Runs a part in a process of its own: one that fails, hangs, or leaves the GPU in a bad state stops no other.
+
+The processes are forks of one that has imported torch, and no more: it hasn't asked for a GPU, since CUDA doesn't outlive a fork.
+"""
 
 import multiprocessing
 import os
@@ -21,11 +24,12 @@ LAST = 1_500  # characters of what a process that ended without a word has print
 
 def run(part, where, seconds):
     """The Rows of a part, run on `where` for at most `seconds`: what it gave, and one for whatever kept it from giving more."""
-    spawning, rows, deadline = multiprocessing.get_context("spawn"), [], time.monotonic() + seconds
-    hear, say = spawning.Pipe(duplex=False)
+    forking, rows, deadline = multiprocessing.get_context("forkserver"), [], time.monotonic() + seconds
+    forking.set_forkserver_preload(["torch", "torch._dynamo"])
+    hear, say = forking.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder, hear:
         printed = Path(folder) / "printed"
-        process = spawning.Process(target=_run, args=[part, where, say, printed])
+        process = forking.Process(target=_run, args=[part, where, say, printed])
         process.start()
         say.close()
         try:
