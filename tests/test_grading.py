@@ -1,6 +1,7 @@
 """A class graded through Dask, the sandbox and nbgrader's gradebook: all of it, again, interrupted, and with workers killed."""
 
 import contextlib
+import inspect
 import io
 import json
 import signal
@@ -124,6 +125,13 @@ def test_another_scale_is_another_judge(folder):
     known = ClassFolder(folder).load(LESSON, "ada")
     assert {each.check: each.key for each in known.verdicts} == grading.judge_keys(LESSON, Scale.SMOKE)
     assert not set(grading.judge_keys(LESSON, Scale.CPU).values()) & {each.key for each in known.verdicts}
+
+
+def test_checks_that_say_something_else_judge_anew(monkeypatch):
+    before, source = grading.judge_keys.__wrapped__(LESSON, Scale.SMOKE), inspect.getsource
+    monkeypatch.setattr(grading.inspect, "getsource", lambda what: source(what).replace("something is clipped on the way", "clipped"))
+    after = grading.judge_keys.__wrapped__(LESSON, Scale.SMOKE)
+    assert before.keys() == after.keys() and not set(before.values()) & set(after.values())
 
 
 def test_feedback_and_report_are_made_of_it(folder, capsys):
