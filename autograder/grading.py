@@ -7,19 +7,17 @@ graded stands in the class folder, and is judged again only when the hand-in or 
 import dataclasses
 import functools
 import hashlib
-import inspect
 import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
-from autograder import calibrate, gradebook, handin
+from autograder import gradebook, handin, record
 from autograder.errors import LessonError
 from autograder.judge import Judge
 from autograder.splice import Spliced, splice
 from autograder.task import Terms, judge_submission
 from autograder.walls import NoIsolation
-from course_lib import check, draw, expect, student, wire, worker
 from course_lib.check import checks_of
 
 DEATHS = 1  # of workers that a submission may have seen, before it is tried alone, and once more before it is given up
@@ -98,12 +96,10 @@ def _spliced(released, each):
 
 @functools.lru_cache
 def judge_keys(lesson, scale):
-    """{check: a hash of all that its verdict depends on}: the lesson's checks, their words and bounds too, the solution, and how checks
-    are run."""
-    checks = checks_of(lesson)
-    modules = {inspect.getmodule(each.body) for each in checks.values()} | {check, draw, expect, student, wire, worker}
-    code = sorted(map(inspect.getsource, modules))
-    return {name: hashlib.sha256(json.dumps([calibrate.key(each, scale), code]).encode()).hexdigest()[:16] for name, each in checks.items()}
+    """{check: a hash of all that its verdict depends on}: the lesson's checks, their words and bounds too, what they import of course_lib,
+    the solution, the known mistakes, torch, and the scale."""
+    return {name: hashlib.sha256(json.dumps([record.key(each), scale.value]).encode()).hexdigest()[:16]
+            for name, each in checks_of(lesson).items()}
 
 
 def _refusal(reason):

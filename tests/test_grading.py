@@ -1,7 +1,7 @@
 """A class graded through Dask, the sandbox and nbgrader's gradebook: all of it, again, interrupted, and with workers killed."""
 
 import contextlib
-import inspect
+import dataclasses
 import io
 import json
 import signal
@@ -18,7 +18,7 @@ from conftest import ROOT, need
 from distributed import LocalCluster
 from nbgrader.api import Gradebook
 
-from autograder import answers, cli, grading, task, walls
+from autograder import answers, cli, grading, record, task, walls
 from autograder.results import ClassFolder
 from autograder.sandbox import Limits
 from course_lib.scale import Scale
@@ -127,11 +127,14 @@ def test_another_scale_is_another_judge(folder):
     assert not set(grading.judge_keys(LESSON, Scale.CPU).values()) & {each.key for each in known.verdicts}
 
 
-def test_checks_that_say_something_else_judge_anew(monkeypatch):
-    before, source = grading.judge_keys.__wrapped__(LESSON, Scale.SMOKE), inspect.getsource
-    monkeypatch.setattr(grading.inspect, "getsource", lambda what: source(what).replace("something is clipped on the way", "clipped"))
-    after = grading.judge_keys.__wrapped__(LESSON, Scale.SMOKE)
-    assert before.keys() == after.keys() and not set(before.values()) & set(after.values())
+def test_what_the_checks_or_the_known_mistakes_say_otherwise_is_judged_anew(monkeypatch):
+    keys = lambda: grading.judge_keys.__wrapped__(LESSON, Scale.SMOKE)
+    before = keys()
+    mistakes = record.wrong_answers(LESSON)
+    monkeypatch.setattr(record, "wrong_answers", lambda lesson: [dataclasses.replace(mistakes[0], hint="Look again."), *mistakes[1:]])
+    assert [name for name, key in keys().items() if key != before[name]] == [mistakes[0].check]
+    monkeypatch.setattr(record, "_code", lambda lesson: "other words")
+    assert not set(keys().values()) & set(before.values())
 
 
 def test_feedback_and_report_are_made_of_it(folder, capsys):
