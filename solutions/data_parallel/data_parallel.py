@@ -248,7 +248,7 @@ def seconds(work):
 # `launch` runs a function in processes: section 3. Once before, so that what is timed is not the start.
 launch(lambda rank, world: None, 2)
 for work in (in_python, in_kernels):
-    # the least of three, in turns: what else runs on the machine only makes it longer
+    # the least of several turns: what else runs on the machine only makes it longer
     turns = [(seconds(work), seconds(lambda: in_threads([work, work])),
               max(launch(lambda rank, world: seconds(work), 2)))
              for _ in range(scale.pick(smoke=1, cpu=3))]
