@@ -74,6 +74,7 @@ from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolution
 from autograder.errors import LessonError
 from course_lib import start_page
 from course_lib.check import checks_of
+from course_lib.files import whole
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -564,10 +565,8 @@ def write(path, notebook):
     text = as_text(notebook).encode()
     if path.is_file() and path.read_bytes() == text:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(text)
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        unfinished.write_bytes(text)
     return True
 
 

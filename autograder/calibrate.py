@@ -26,6 +26,7 @@ import torch
 from course_lib import expect
 from course_lib.check import judge
 from course_lib.draw import Draw
+from course_lib.files import whole
 from course_lib.scale import at_scale
 from course_lib.student import Student
 from course_lib.worker import Worker
@@ -87,7 +88,7 @@ class Runs:
         self.check, self.scale = check, scale
         self.path = answers.SOLUTIONS / check.lesson / "calibration" / f"{check.name}.{scale.value}.jsonl"
         keys = {label: key(check, scale, answer) for label, answer in candidates(check).items()}
-        lines = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.is_file() else []
+        lines = self._read()
         self.runs = [run for run in lines if keys.get(run["answer"]) == run["key"]]
         self.stale = [run for run in lines if keys.get(run["answer"]) != run["key"]]
 
@@ -95,17 +96,32 @@ class Runs:
         """Keep a run. Stale lines are dropped with the first."""
         self.path.parent.mkdir(exist_ok=True)
         if self.stale:
-            self.path.write_text("".join(map(_line, self.runs)))
             self.stale = []
+            self._write(self.runs)
         self.runs.append(run)
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(run))
 
     def adopt(self, label, key):
         """Take an answer's stale runs for runs of the code as it is."""
         self.runs += [run | {"key": key} for run in self.stale if run["answer"] == label]
         self.stale = [run for run in self.stale if run["answer"] != label]
-        self.path.write_text("".join(map(_line, self.runs + self.stale)))
+        self._write(self.runs + self.stale)
+
+    def _read(self):
+        """All runs on disk. A last line that was cut off, by a full disk for instance, is as good as not there, and is taken away."""
+        if not self.path.is_file():
+            return []
+        text = self.path.read_text(encoding="utf-8")
+        kept, _, cut = text.rpartition("\n")
+        runs = [json.loads(line) for line in kept.splitlines()]
+        if cut:
+            self._write(runs)
+        return runs
+
+    def _write(self, runs):
+        with whole(self.path) as unfinished:
+            unfinished.write_text("".join(map(_line, runs)), encoding="utf-8")
 
     def missing(self, seeds, wrong_seeds):
         """The (label, seed) not run yet, the reference's first."""

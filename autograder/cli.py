@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from course_lib.cli import reader_is_gone
+from course_lib.files import whole
 
 
 def main(argv=None, course=None):
@@ -23,12 +24,15 @@ def main(argv=None, course=None):
         add(commands)
     arguments = parser.parse_args(argv)
     from autograder.errors import LessonError
+    from course_lib import lessons
     try:
         status = arguments.run(arguments, course or this_course())
         sys.stdout.flush()
         return status
     except LessonError as error:
         return _say_problems(error.problems, arguments)
+    except lessons.LessonError as error:
+        return _say_problems([str(error)], arguments)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and reader_is_gone():
             return 0
@@ -294,8 +298,9 @@ def run_calibrate(arguments, course):
             calibrate.calibrate(check, scale, arguments.seeds, arguments.wrong_seeds, lambda work: tqdm(work, unit="run"))
     finally:
         path = course.root / "docs" / "calibration.md"
-        path.write_text(calibrate.page({lesson: course.checks_of(lesson).values() for lesson in course.lessons()},
-                                       [Scale.SMOKE, Scale.CPU]), encoding="utf-8")
+        with whole(path) as unfinished:
+            unfinished.write_text(calibrate.page({lesson: course.checks_of(lesson).values() for lesson in course.lessons()},
+                                                 [Scale.SMOKE, Scale.CPU]), encoding="utf-8")
     print(f"{course.shown(path)} written")
     return 0
 
@@ -322,14 +327,20 @@ examples:
     parser.add_argument("lesson", metavar="LESSON")
     _add_class(parser)
     parser.add_argument("--submitted", metavar="PATH", type=Path, help="the hand-ins (default: submitted/ of the class)")
-    parser.add_argument("--jobs", metavar="N", type=int, help="processes at once (default: one for each core)")
+    parser.add_argument("--jobs", metavar="N", type=_at_least_one, help="processes at once (default: one for each core)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead")
     parser.add_argument("--regrade", action="store_true", help="judge again what is graded already; the gradebook is backed up")
     parser.add_argument("--all-cells", action="store_true", 
-                        help="also run the lesson's other cells on the learner's code, for their plots")
+                        help="also run the lesson's other cells on the learner's code, for their plots; those graded already too")
     _add_scale(parser, None)
     parser.add_argument("--unsafe", action="store_true", help="run submissions without a sandbox, as you; every result says so")
     parser.add_argument("--json", action="store_true", help="print the results as JSON when all are there")
+
+
+def _at_least_one(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from 1 up")
+    return int(text)
 
 
 def run_grade(arguments, course):

@@ -51,6 +51,7 @@ from autograder.nbgrader_plugin import PATIENCE
 from autograder.results import STUDENT
 from autograder.splice import fill, safe_markdown
 from course_lib import card
+from course_lib.files import whole
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Verdict
 
 KEPT = 20
@@ -87,9 +88,8 @@ def prepare(classroom, course, lesson):
     with writing(classroom):
         config = classroom.root / "nbgrader_config.py"
         if not config.exists():
-            unfinished = config.with_suffix(".unfinished")
-            unfinished.write_text(_first_config(classroom), encoding="utf-8")
-            unfinished.replace(config)
+            with whole(config) as unfinished:
+                unfinished.write_text(_first_config(classroom), encoding="utf-8")
         source, released = (classroom.root / step / lesson / f"{lesson}.ipynb" for step in ("source", "release"))
         known = source.is_file() and source.read_bytes() == build.as_text(made).encode()
         if known and released.is_file() and _has(classroom, lesson):

@@ -33,7 +33,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
     whole class from being graded.
     """
     terms = terms or Terms.of(course, lesson)
-    handins = handin.find(Path(source or classroom.root / "submitted"), lesson, students)
+    handins = handin.find(Path(source or classroom.root / "submitted"), lesson, students, set(course.lessons()) - {lesson})
     released, keys, secret, results, pending = terms.released(), judge_keys(lesson, terms.scale), classroom.secret, {}, {}
     try:
         here = Judge(lesson, released, terms.sandbox(), terms.scale, secret, keys)
@@ -53,7 +53,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
 
         for each in handins:
             spliced, known = _spliced(released, each), classroom.load(lesson, each.student)
-            if not regrade and is_current(known, spliced, keys):
+            if not regrade and is_current(known, spliced, keys, terms.all_cells):
                 keep(_dated(known, each), fresh=False)
             elif spliced.problem:
                 keep(_dated(here.not_graded(each.student, spliced.problem, spliced), each))
@@ -69,8 +69,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
 
 def _dated(result, handed_in):
     """The result with what is known of the hand-in itself."""
-    result.submitted = handed_in.submitted
-    result.notes = list(dict.fromkeys([*handed_in.notes, *result.notes]))
+    result.submitted, result.received = handed_in.submitted, list(handed_in.notes)
     return result
 
 
@@ -82,9 +81,9 @@ def current(classroom, course, lesson, student):
     return _dated(known, each) if is_current(known, spliced, judge_keys(lesson, terms.scale)) else None
 
 
-def is_current(known, spliced, keys):
-    """Whether a Result is of this content, and every verdict of the code that judges now."""
-    return (known is not None and known.content == spliced.content
+def is_current(known, spliced, keys, all_cells=False):
+    """Whether a Result is of this content, and every verdict of the code that judges now; with all_cells, whether all were run."""
+    return (known is not None and known.content == spliced.content and (known.judged_by.get("all_cells") or not all_cells)
             and {each.check: each.key for each in known.verdicts} == keys
             and (not spliced.problem or {each.hint for each in known.verdicts} == {spliced.problem}))
 

@@ -44,8 +44,9 @@ LINK, IRREGULAR = "is a link, and links aren't followed", "isn't a regular file"
 
 IGNORED = re.compile(r"\..*|__MACOSX", re.DOTALL)
 MOODLE = re.compile(r"(?P<who>.+?(?:_\d+)?)_assignsubmission_[a-z]+_?(?P<name>.*)", re.DOTALL)
-CANVAS = re.compile(r"(?:(?!LATE_)(?P<who>.+?)_)?(?:(?P<late>LATE)_)?(?P<number>\d+|anon_[^\W_]+)_(?P<order>\d{1,20})"
-                    r"_(?P<name>.+)", re.DOTALL)
+# A number of Canvas's begins with no zero and comes after a name: 2024_0153_gan_math.ipynb is a student number's own.
+CANVAS = re.compile(r"(?:(?!LATE_)(?P<who>.+?)_(?:(?P<late>LATE)_)?(?P<number>[1-9]\d*)|(?:(?P<anonymous_late>LATE)_)?(?P<anonymous>anon_[^\W_]+))"
+                    r"_(?P<order>[1-9]\d{0,19})_(?P<name>.+)", re.DOTALL)
 BLACKBOARD = re.compile(r".+?_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})_(?P<name>.+)", re.DOTALL)
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: (?:[+-]\d{4}|[A-Za-z][A-Za-z0-9/_+-]{0,40}))?")
 
@@ -108,21 +109,22 @@ class _Found:
     when: str | None = None
 
 
-def find(source, lesson, students=None):
+def find(source, lesson, students=None, others=()):
     """The Handins for `lesson` in `source`, sorted by student.
 
-    source: a folder, a zip or a notebook; see the top of this module. students: ids; only these are read. Raises
-    LessonError when there is no such source, nothing in it for the lesson, or not all of the students.
+    source: a folder, a zip or a notebook; see the top of this module. students: ids; only these are read. others: the
+    course's other lessons, whose notebooks may lie beside. Raises LessonError when there is no such source, nothing in it
+    for the lesson, or not all of the students.
     """
     source = Path(source).absolute()
     if source.is_dir():
-        return _handins(_in_folder(source), source, lesson, students)
+        return _handins(_in_folder(source), source, lesson, students, others)
     if source.suffix.lower() == ".ipynb" and os.path.lexists(source):
         folder = source.parent
         if folder.name == lesson == source.stem:  # out of nbgrader's submitted/
-            return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students)
+            return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students, others)
         file = _File((source.name,), read=lambda: _read_file(folder, (source.name,)))
-        return _handins([file], source, lesson, students)
+        return _handins([file], source, lesson, students, others)
     if not source.is_file():
         raise LessonError(f"{source}: there is no such folder, zip or notebook")
     try:
@@ -130,15 +132,20 @@ def find(source, lesson, students=None):
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise LessonError(f"{source}: isn't a folder or a notebook, nor a zip that can be read ({error})") from None
     with archive:
-        return _handins(_unwrapped(_in_zip(archive, source), lesson), source, lesson, students)
+        return _handins(_unwrapped(_in_zip(archive, source), lesson), source, lesson, students, others)
 
 
-def _handins(files, source, lesson, students):
-    whose, top = defaultdict(list), set()
-    for file in files:
-        top.add(file.parts[0])
-        if found := _whose(file, lesson):
-            whose[found.who].append(found)
+def _handins(files, source, lesson, students, others):
+    files, whose = list(files), defaultdict(list)
+    top = {file.parts[0] for file in files}
+    found = [each for file in files if (each := _whose(file, lesson))]
+    count = Counter((each.who, each.name) for each in found if each.order)
+    for each in found:
+        if each.order and count[each.who, each.name] > 1:
+            # Canvas gives no two files of a student one name: group_1_2_gan_math.ipynb and group_1_3_gan_math.ipynb are of two groups.
+            each = _loose(each.file, lesson)
+        if each and not (each.kind == "loose" and _is_of(each.name, others) and not _is_of(each.name, [lesson])):
+            whose[each.who].append(each)
     theirs = {who: chosen for who, found in whose.items() if (chosen := _for_lesson(found, lesson))}
     if not theirs:
         raise LessonError(f"{source}: holds nothing handed in for {lesson}. Looked for <student>/{lesson}/{lesson}.ipynb, "
@@ -165,12 +172,22 @@ def _whose(file, lesson):
         return _Found(_composed(moodle["who"] if moodle else first), "/".join(inner), "folder", file)
     if named := moodle or BLACKBOARD.fullmatch(first) or CANVAS.fullmatch(first):
         says = defaultdict(str, {key: value or "" for key, value in named.groupdict().items()})
-        who = "_".join(filter(None, (says["who"], says["number"])))
-        return _Found(_composed(who), says["name"], "LMS", file, int(says["order"] or 0), bool(says["late"]), says["when"])
-    stem, suffix = os.path.splitext(first)
-    if suffix.lower() == ".ipynb":
-        return _Found(_composed(stem.removesuffix(f"_{lesson}") or stem), first, "loose", file)
-    return None
+        who = says["anonymous"] or "_".join(filter(None, (says["who"], says["number"])))
+        late = bool(says["late"] or says["anonymous_late"])
+        return _Found(_composed(who), says["name"], "LMS", file, int(says["order"] or 0), late, says["when"])
+    return _loose(file, lesson)
+
+
+def _loose(file, lesson):
+    """A notebook at the top, named after its student, or None for another file."""
+    name, = file.parts
+    stem, suffix = os.path.splitext(name)
+    return _Found(_composed(stem.removesuffix(f"_{lesson}") or stem), name, "loose", file) if suffix.lower() == ".ipynb" else None
+
+
+def _is_of(name, lessons):
+    """Whether `course submit` has named this notebook, after one of the lessons."""
+    return os.path.splitext(name)[0].endswith(tuple(f"_{lesson}" for lesson in lessons))
 
 
 def _composed(name):

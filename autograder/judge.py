@@ -58,13 +58,14 @@ class Judge:
                     verdicts[name] = earlier
                 else:
                     verdicts[name] = self._judged(run, check, student, verdicts)
-            outputs = known.outputs if known and not run.started else run.finish(self.all_cells)
+            shown = known is not None and not run.started and (known.judged_by.get("all_cells", False) or not self.all_cells)
+            outputs = known.outputs if shown else run.finish(self.all_cells)
         finally:
             run.end()
         return Result(
             student=student, lesson=self.lesson, verdicts=list(verdicts.values()), by_hand=self._questions(spliced),
             sources=spliced.sources, outputs=outputs, notes=[*spliced.notes, *run.notes], content=spliced.content,
-            graded=_now(), judged_by=self._judged_by(),
+            graded=_now(), judged_by=self._judged_by() | {"all_cells": known.judged_by.get("all_cells", False) if shown else self.all_cells},
             seconds=round(time.perf_counter() - start, 3), cells_seconds=round(run.cells_seconds, 3), memory=run.memory)
 
     def verdict(self, spliced, check, student=""):

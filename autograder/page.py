@@ -4,7 +4,6 @@ What the pages show comes from hostile submissions. Jinja escapes every value, n
 characters go, and the page's own policy lets no script, frame, form or address in. A page is one file without scripts.
 """
 
-import os
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -12,6 +11,7 @@ from datetime import datetime, timezone
 import jinja2
 
 from course_lib import card, lessons
+from course_lib.files import whole
 from course_lib.style import PURPLE
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED
 
@@ -224,8 +224,6 @@ def template(source):
 
 def write(path, text):
     """Write `text`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8", newline="")
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="")
     return path

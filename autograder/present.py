@@ -17,6 +17,7 @@ from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
 from autograder.build import BEGIN, END, execute, notebooks, outside, write
+from course_lib.files import whole
 
 WIDGET, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 _HEADING = re.compile(r"\s*(#{1,3}) ")
@@ -52,7 +53,8 @@ def present(course, lesson, folder, again=False, report=lambda done, total, cell
     if again or not _is_executed(path, wanted):
         write(path, wanted)
         execute(path, course.root, report)
-    page.write_text(as_page(nbformat.read(path, as_version=4)), encoding="utf-8")
+    with whole(page) as unfinished:
+        unfinished.write_text(as_page(nbformat.read(path, as_version=4)), encoding="utf-8")
     return path, page
 
 

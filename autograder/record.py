@@ -18,6 +18,7 @@ import torch
 from course_lib import expect, wire
 from course_lib.check import CHECKS, SNAPSHOT_LIMITS, Mistake, checks_of, snapshot
 from course_lib.draw import public_draw
+from course_lib.files import whole
 from course_lib.student import Student
 from course_lib.verdict import Failed
 from course_lib.worker import Worker
@@ -120,9 +121,11 @@ def write(lesson):
             fresh[name] = old[name] if name in old and expect.equal_values(made, old[name], rtol=1e-5, atol=1e-6) else made
     before, after = path.read_bytes() if path.is_file() else b"", wire.encode(fresh, SNAPSHOT_LIMITS)
     if after != before:
-        path.write_bytes(after)
+        with whole(path) as unfinished:
+            unfinished.write_bytes(after)
     keys = {name: key(check) for name, check in checks_of(lesson).items()}
-    _note(lesson).write_text(json.dumps({"snapshot": _digest(after), "checks": keys}, indent=1) + "\n")
+    with whole(_note(lesson)) as unfinished:
+        unfinished.write_text(json.dumps({"snapshot": _digest(after), "checks": keys}, indent=1) + "\n")
     return after != before
 
 

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from autograder.build import leaks, orphans, problems, read, secrets
 from autograder.errors import LessonError
+from course_lib.files import whole
 
 FILES = ("pyproject.toml", "setup.sh", "Makefile", "environment.yml", "README.md", "LICENSE")
 OPTIONAL = ("LICENSE",)
@@ -162,13 +163,10 @@ def _strings(value):
 
 def pack(out, folder, files):
     """Write the zip, whole or not at all. setup.sh is executable in it; other files are not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    with zipfile.ZipFile(unfinished, "w") as archive:
+    with whole(out) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(f"{folder}/{name}", DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, wherever it is packed
             entry.external_attr = (0o100755 if name.endswith(".sh") else 0o100644) << 16
             archive.writestr(entry, files[name])
-    unfinished.replace(out)

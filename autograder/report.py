@@ -69,7 +69,7 @@ def table(results):
         "checks": {name: _check(judged) for name, judged in by_check.items()},
         "questions": {name: _question(asked) for name, asked in by_question.items()},
         "not_graded": [[result.student, *reason] for result in results for reason in _reasons(result).items()],
-        "notes": {result.student: result.notes for result in results if result.notes},
+        "notes": {result.student: result.all_notes for result in results if result.all_notes},
         "unsafe": [result.student for result in results if str(result.judged_by.get("sandbox", "")).startswith("none")],
     }
 

@@ -10,9 +10,13 @@ import os
 import re
 import secrets
 import struct
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from autograder.errors import LessonError
+from course_lib.files import whole
 from course_lib.verdict import NOT_GRADED
 
 GRADED = "graded"
@@ -67,10 +71,11 @@ class Result:
 
     verdicts: one Judged for each check, in the lesson's order. by_hand: one Question each. sources: {cell id: text} of the
     cells that were taken from the submission. outputs: {cell id: outputs} of the re-run, each {"text": …},
-    {"error": …} or {"png": base64}. notes: sentences for the instructor. content: a hash of `sources`; what has the same
+    {"error": …} or {"png": base64}. notes: sentences for the instructor, from its judging. content: a hash of `sources`; what has the same
     is the same submission. submitted: when it was handed in (ISO, UTC), if that is known. judged_by: scale, device,
-    sandbox ("bubblewrap" or "none"), versions, and the fingerprint of the class's secret. seconds: from first cell to
-    last verdict. cells_seconds: of the submission's own cells. memory: the most bytes it held.
+    sandbox ("bubblewrap" or "none"), versions, whether all cells were run, and the fingerprint of the class's secret. seconds: from first cell to
+    last verdict. cells_seconds: of the submission's own cells. memory: the most bytes it held. received: sentences about
+    the hand-in itself, as it was last found.
     """
 
     student: str
@@ -87,6 +92,12 @@ class Result:
     seconds: float = 0.0
     cells_seconds: float = 0.0
     memory: int = 0
+    received: list = field(default_factory=list)
+
+    @property
+    def all_notes(self):
+        """What the instructor should know, each sentence once: of the hand-in, and of its judging."""
+        return list(dict.fromkeys([*self.received, *self.notes]))
 
     @property
     def status(self):
@@ -132,17 +143,20 @@ class ClassFolder:
 
     @property
     def secret(self):
-        """The class's 32 secret bytes, which seed its checks; made when first asked for, readable by the owner only."""
+        """The class's 32 secret bytes, which seed its checks; made when first asked for, readable by the owner only. Raises LessonError
+        where the file holds something else."""
         path = self.root / "grading.secret"
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        if not path.exists():
+            with tempfile.NamedTemporaryFile("w", dir=self.root, prefix=".grading.secret.") as file:
                 file.write(secrets.token_hex(32) + "\n")
-        except FileExistsError:
-            pass
-        made = bytes.fromhex(path.read_text().strip())
-        if len(made) < 32:
-            raise ValueError(f"{path} should hold 64 hexadecimal digits; restore it, or delete it to grade all anew")
-        return made
+                file.flush()
+                os.fsync(file.fileno())
+                with suppress(FileExistsError):  # another process was first; and whoever finds it finds it whole
+                    os.link(file.name, path)
+        digits = path.read_text(errors="replace").strip()
+        if not re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", digits):
+            raise LessonError(f"{path} should hold 64 hexadecimal digits; restore it, or delete it to grade all anew")
+        return bytes.fromhex(digits)
 
     def path(self, lesson, student):
         return self.root / "results" / lesson / f"{student}.json"
@@ -160,11 +174,7 @@ class ClassFolder:
         return [result for student in students if (result := self.load(lesson, student))]
 
     def save(self, result):
-        path = self.path(result.lesson, result.student)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        with unfinished.open("w", encoding="utf-8") as file:
+        with whole(self.path(result.lesson, result.student)) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             file.write(result.as_json())
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)

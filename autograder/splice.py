@@ -126,6 +126,8 @@ def splice(released, data):
             numbers = ", ".join(str(each.number) for each in found[1:6])
             made.notes.append(f"{cell.id}: is there {len(found)} times; cell {found[0].number} was taken, and not {numbers}")
         taken += found[:1]
+    if not taken:
+        return Spliced(problem="the notebook holds none of this lesson's exercises; is it another lesson's?")
     untouched = {cell.source for cell in released.cells}
     for each in cells:
         if each.kind == "code" and each.text and each not in taken and each.text not in untouched:

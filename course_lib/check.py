@@ -19,6 +19,7 @@ import torch
 from course_lib import expect, wire
 from course_lib.student import local_student, replayed_student
 from course_lib.draw import public_draw
+from course_lib.lessons import LessonError, Unknown
 from course_lib.scale import current_scale
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Failed, NotGraded, Verdict
 
@@ -74,10 +75,10 @@ def check(points, needs=(), bounds=None):
 
 
 def checks_of(lesson):
-    """The checks of `lesson`, by name, in the order of the lesson. Raises LookupError for a lesson without checks."""
+    """The checks of `lesson`, by name, in the order of the lesson. Raises Unknown for a lesson without checks."""
     if not (CHECKS / f"{lesson}.py").is_file():
         known = ", ".join(sorted(path.stem for path in CHECKS.glob("[!_]*.py")))
-        raise LookupError(f"there is no lesson {lesson!r} with checks; known are: {known}")
+        raise Unknown(f"there is no lesson {lesson!r} with checks; known are: {known}")
     importlib.import_module(f"course_lib.checks.{lesson}")
     return _registry.get(lesson, {})
 
@@ -169,12 +170,12 @@ def _up_to_first_wrong(result, wanted):
 def judge_locally(lesson, name, namespace, progress=iter, scale=None, made=lambda name, functions: True, passed=()):
     """The Verdict of check `name` on the functions in `namespace`, against the recorded reference. made, progress: as for a Worker.
 
-    Raises LookupError for a name that isn't a check. A check whose `needs` don't pass fails with their hint; those in `passed` are known
+    Raises Unknown for a name that isn't a check. A check whose `needs` don't pass fails with their hint; those in `passed` are known
     to pass.
     """
     checks = checks_of(lesson)
     if name not in checks:
-        raise LookupError(f"{lesson} has no check {name!r}; it has: {', '.join(checks)}")
+        raise Unknown(f"{lesson} has no check {name!r}; it has: {', '.join(checks)}")
     wanted, scale = checks[name], scale or current_scale()
     for need in (need for need in wanted.needs if need not in passed):
         verdict = judge_locally(lesson, need, namespace, scale=scale)
@@ -196,5 +197,5 @@ def snapshot(lesson):
     """What the reference and the known wrong answers give on the public inputs, recorded when the lesson was built."""
     path = CHECKS / f"{lesson}.snapshot"
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing beside the lesson's checks; `autograder build` records it")
+        raise LessonError(f"{path.name} is missing beside the lesson's checks; `autograder build` records it")
     return wire.decode(path.read_bytes(), SNAPSHOT_LIMITS)

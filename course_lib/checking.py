@@ -2,7 +2,7 @@
 
 from course_lib import card
 from course_lib.check import checks_of, judge_locally
-from course_lib.lessons import run_cells
+from course_lib.lessons import Unknown, run_cells
 from course_lib.notebook import bar
 
 
@@ -10,12 +10,12 @@ def check_notebook(about, notebook=None, names=None):
     """Run the setup and solution cells of the lesson `about`, then its checks; what it finds is printed as it comes.
 
     notebook: another path than the lesson's own, whose verdicts aren't kept as progress. names: of the checks; all by default.
-    Returns (failures, verdicts): [(cell id, error)] of cells that stopped, and a Verdict for each check. Raises LookupError.
+    Returns (failures, verdicts): [(cell id, error)] of cells that stopped, and a Verdict for each check. Raises Unknown.
     """
     checks = checks_of(about.name)
     unknown = [name for name in names or () if name not in checks]
     if unknown:
-        raise LookupError(f"{about.name} has no check {unknown[0]!r}; it has: {', '.join(checks)}")
+        raise Unknown(f"{about.name} has no check {unknown[0]!r}; it has: {', '.join(checks)}")
     namespace, failures = run_cells(notebook or about.path)
     for cell, error in failures:
         print(f"The cell {cell} stops with {type(error).__name__}: {card.printable(error)}")

@@ -32,7 +32,7 @@ def main(arguments=None):
         if not reader_is_gone():
             raise
         return 0
-    except (LessonError, LookupError, FileNotFoundError) as error:
+    except LessonError as error:
         print(f"course: {error.args[0] if error.args else error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -107,10 +107,10 @@ def _parser():
 
 
 def _lab(options):
-    from course_lib.lessons import COURSE
+    from course_lib.lessons import COURSE, LessonError
     folder = COURSE / "lessons"
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}; run this from the course's own environment")
+        raise LessonError(f"there is no folder {folder}; run this from the course's own environment")
     arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     from course_lib import start_page
     os.chdir(folder)

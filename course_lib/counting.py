@@ -8,7 +8,6 @@ Maps are multiplied by SCALE before they are learnt, as is usual: a density is a
 smaller still. A predicted count is the sum of the map, divided by SCALE.
 """
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from course_lib.files import whole
 from course_lib.style import BLACK, OKABE_ITO
 
 SCALE = 100.0
@@ -74,17 +74,12 @@ def train_counter(net, images, maps, loss, optimizer, steps, batch=8, rate=None,
             if step == steps:
                 break
         if path:
-            _save(path, {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step})
+            with whole(path) as unfinished:  # a run that is stopped while it writes leaves the last whole state
+                torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, unfinished)
 
 
 def _mirror(pictures, which):
     return torch.where(which[:, None, None, None], pictures.flip(3), pictures)
-
-
-def _save(path, state):
-    unfinished = path.with_name(path.name + ".part")
-    torch.save(state, unfinished)
-    os.replace(unfinished, path)  # a run that is stopped while it writes leaves the last whole state
 
 
 class Looks:

@@ -8,7 +8,7 @@ unpacked, or one up to two folders above. An image is read when it is asked for,
     part_A_final/test_data/…, part_B_final/…           train_perspective/<scene>.mat, … (these may be missing)
 
 Labels are MATLAB files. scipy 1.10's `loadmat` isn't asked to read them: one wrong byte in a file of 424 ended the whole
-process in 2 of 96 tries. The reader below knows numbers, cells and structs, and refuses everything else.
+process in 2 of 96 tries. `course_lib.matfile` knows numbers, cells and structs, and refuses everything else.
 """
 
 import os

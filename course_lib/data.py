@@ -33,6 +33,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from course_lib.cache import cache_dir
+from course_lib.files import whole
 
 __all__ = ["DataError", "ImageSet", "batches", "cache_dir", "course_data_report", "load_images"]
 
@@ -663,7 +664,7 @@ def _decoded(spec, split, found):
     for one, arrays in decoded.items():
         _store_cached(cached[one], *arrays)
     if split not in decoded:
-        raise DataError(f"{found.path}: holds {' and '.join(decoded) or 'no'} images, but no {split}/<class>/ folders")
+        raise DataError(f"{found.path}: holds no {split}/<class>/<image>, with an image that ends in {', '.join(sorted(IMAGE_SUFFIXES))}")
     return decoded[split]
 
 
@@ -689,20 +690,13 @@ def _load_cached(path, spec):
 
 def _store_cached(path, pixels, labels):
     """Store for the next time, whole or not at all; a full disk or a read-only home only costs that time."""
-    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         for older in path.parent.glob(f"{path.name.rsplit('-', 1)[0]}-*.npz"):
             older.unlink()
-        handle, part = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        with whole(path) as unfinished, unfinished.open("wb") as file:
             np.savez(file, pixels=pixels, labels=labels)
-        os.replace(part, path)
     except OSError:
         pass
-    finally:
-        if part is not None and os.path.exists(part):
-            os.unlink(part)
 
 
 def _decode(spec, found):
@@ -726,8 +720,8 @@ def _decode(spec, found):
             raise DataError(f"{where}: is in there twice")
         of_split[name] = label, _decode_image(contents, where, spec)
     if own:
-        whole = [s for s in SPLITS if own.keys() & set(spec.files[s])]
-        return {s: _read_own_files(spec, s, found.path, own.get) for s in whole}
+        there = [s for s in SPLITS if own.keys() & set(spec.files[s])]
+        return {s: _read_own_files(spec, s, found.path, own.get) for s in there}
     return {split: _stack(spec, split, of_split, found.path) for split, of_split in images.items()}
 
 

@@ -1,11 +1,11 @@
 """Nets that the course trains itself, once: weights kept in the cache folder, and trained again where they aren't as they were written."""
 
 import hashlib
-import os
 
 import torch
 
 from course_lib.data import cache_dir
+from course_lib.files import whole
 
 
 def kept(name, recipe, net, train):
@@ -26,10 +26,8 @@ def kept(name, recipe, net, train):
         net = train(net)
         weights = save(net.state_dict())
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(f".{os.getpid()}")
-            unfinished.write_bytes(hashlib.sha256(weights).hexdigest().encode() + b"\n" + weights)
-            unfinished.replace(path)
+            with whole(path) as unfinished:
+                unfinished.write_bytes(hashlib.sha256(weights).hexdigest().encode() + b"\n" + weights)
         except OSError:
             pass  # a full or read-only disk: it is trained once a process
     return net

@@ -10,7 +10,11 @@ COURSE = Path(__file__).resolve().parent.parent
 
 
 class LessonError(Exception):
-    """A lesson that isn't there or can't be read. The message says which, and what to do."""
+    """Something that keeps a lesson from being read, run or handed in. The message says what, and what to do."""
+
+
+class Unknown(LessonError, LookupError):
+    """A lesson, or a check of a lesson, that there isn't. The message says which there are."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def read_notebook(path):
     It is read without nbformat, whose import takes longer than all else that the commands do.
     """
     try:
-        notebook = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=Node)
+        notebook = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_hook=Node)
         if notebook["nbformat"] != 4:
             raise ValueError(f"it is in format {notebook['nbformat']}, not 4")
         for cell in notebook.cells:

@@ -1,5 +1,6 @@
 """A lesson's first line, `check = start("lesson")`: the progress at the top, and `check("name")` below it."""
 
+import functools
 import html
 import importlib
 import sys
@@ -29,7 +30,7 @@ class CheckFailed(Exception):
 def start(lesson):
     """Show the lesson's progress and return its `check` function.
 
-    Raises LookupError for an unknown lesson.
+    Raises Unknown for an unknown lesson.
     """
     checks_of(lesson)
     if current_scale() is not Scale.GPU:
@@ -48,11 +49,9 @@ class Checker:
     """
 
     def __init__(self, lesson):
-        self.lesson, self.progress, self._widget, self._bindings = lesson, Progress(lesson), None, Bindings()
+        self.lesson, self.progress, self._widget = lesson, Progress(lesson), None
+        self._bindings = _watched(sys.modules["IPython"].get_ipython()) if _in_notebook() else Bindings()
         self._show_progress()
-        if _in_notebook():
-            shell = sys.modules["IPython"].get_ipython()
-            shell.events.register("post_run_cell", lambda result: self._bindings.note(shell.user_ns))
 
     def __call__(self, name):
         namespace = sys._getframe(1).f_globals
@@ -77,6 +76,14 @@ class Checker:
         from IPython.display import display
         self._widget = ipywidgets.HTML(_overview(self.progress))
         display(self._widget)
+
+
+@functools.lru_cache
+def _watched(shell):
+    """The Bindings of a notebook's kernel: a setup cell that is run again must not forget what was made before which change."""
+    bindings = Bindings()
+    shell.events.register("post_run_cell", lambda result: bindings.note(shell.user_ns))
+    return bindings
 
 
 def bar(iterable):

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_lib.cache import cache_dir
+from course_lib.files import whole
 
 RECORD = Path(__file__).with_name("pace.json")
 REPEATS = 12
@@ -60,10 +61,8 @@ def this_machine(again=False, say=print):
     except (ValueError, TypeError):
         return None  # `course doctor` says why
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_text(json.dumps(asdict(machine)))
-        unfinished.replace(path)
+        with whole(path) as unfinished:
+            unfinished.write_text(json.dumps(asdict(machine)))
     except OSError:
         pass  # it is measured again next time
     return machine

@@ -246,7 +246,9 @@ def _request(descriptors):
     try:
         socket.send_fds(_server[1], [b"r"], descriptors)
     except BrokenPipeError:  # someone has ended it
-        _server = None
+        (process, mine), _server = _server, None
+        mine.close()
+        process.wait()
         prepare()
         socket.send_fds(_server[1], [b"r"], descriptors)
 

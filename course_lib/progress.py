@@ -4,8 +4,9 @@ The file travels with the folder and outlives the kernel. It is a convenience fo
 """
 
 import json
-import os
 from pathlib import Path
+
+from course_lib.files import whole
 
 FILE = ".progress.json"
 
@@ -38,13 +39,12 @@ class Progress:
         self._worth = worth
 
     def record(self, verdict):
-        """Keep the newest verdict of a check."""
-        self.verdicts[verdict.check] = verdict.verdict
+        """Keep the newest verdict of a check, beside what others (another notebook, `course check`) have kept meanwhile."""
+        self.verdicts |= self._read() | {verdict.check: verdict.verdict}
         if self._path:
             try:
-                unfinished = self._path.with_name(f"{FILE}.{os.getpid()}")
-                unfinished.write_text(json.dumps({"lesson": self.lesson, "verdicts": self.verdicts}, indent=1))
-                unfinished.replace(self._path)
+                with whole(self._path) as unfinished:
+                    unfinished.write_text(json.dumps({"lesson": self.lesson, "verdicts": self.verdicts}, indent=1))
             except OSError:
                 pass  # a read-only folder costs the memory of progress, nothing else
 

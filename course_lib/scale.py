@@ -6,6 +6,12 @@ from enum import Enum
 
 import torch
 
+from course_lib.lessons import LessonError
+
+
+class UnknownScale(LessonError, ValueError):
+    """$COURSE_SCALE names no scale."""
+
 
 class Scale(Enum):
     """smoke: at most 5 s a check, one thread. cpu: at most 20 s a check, one thread. gpu: the full net and data."""
@@ -34,7 +40,7 @@ class Scale(Enum):
 def current_scale():
     """$COURSE_SCALE if it is set, else gpu where torch sees one, else cpu.
 
-    Raises ValueError when $COURSE_SCALE names no scale.
+    Raises UnknownScale when $COURSE_SCALE names none.
     """
     wanted = os.environ.get("COURSE_SCALE")
     if not wanted:
@@ -43,7 +49,7 @@ def current_scale():
         return Scale(wanted.lower())
     except ValueError:
         known = ", ".join(scale.value for scale in Scale)
-        raise ValueError(f"COURSE_SCALE is {wanted!r}; it can be one of {known}") from None
+        raise UnknownScale(f"COURSE_SCALE is {wanted!r}; it can be one of {known}") from None
 
 
 @contextlib.contextmanager

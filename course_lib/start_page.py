@@ -6,10 +6,10 @@ All of it is Markdown, which JupyterLab shows at once and in its own colours.
 """
 
 import json
-import os
 from pathlib import Path
 
 from course_lib import pace
+from course_lib.files import whole
 from course_lib.lessons import COURSE, LessonError, lessons, read_notebook
 
 PAGE = COURSE / "lessons" / "start.ipynb"
@@ -178,9 +178,8 @@ def write(path=None, say=print):
     except LessonError:
         pass  # the first one, or a broken one
     try:
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        with whole(path) as unfinished:
+            unfinished.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return True
     except OSError:
         return False

@@ -7,7 +7,6 @@ own, so that none replaces another, and the learner's notebook is only read.
 import ast
 import getpass
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from course_lib.files import whole
 from course_lib.lessons import COURSE, LessonError, lesson, read_notebook
 
 HANDED_IN = COURSE / "handed_in"
@@ -146,10 +146,8 @@ def pack(source, name, student, folder=None, replace=False):
                 return path, lighter, True
             if not replace:
                 raise LessonError(f"{path} is there, with other contents. `--replace` writes over it; another folder keeps both.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{file}.{os.getpid()}")
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
+        with whole(path) as unfinished:
+            unfinished.write_bytes(data)
     except OSError as error:
         raise LessonError(f"{path} can't be written ({error.strerror}); `--to FOLDER` names another place") from None
     return path, lighter, False

@@ -675,7 +675,7 @@ BROKEN_FOLDERS = {
     ),
     "an unknown class": (lambda root: (root / "train/dog").rename(root / "train/wolf"), "wolf.*no class of cifar10"),
     "an empty class": (lambda root: [p.unlink() for p in (root / "train/ship").iterdir()], "no images of ship"),
-    "no such split": (lambda root: (root / "train").rename(root / "training"), "no train/<class>/ folders"),
+    "no such split": (lambda root: (root / "train").rename(root / "training"), "no train/<class>/<image>"),
 }
 
 

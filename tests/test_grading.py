@@ -19,8 +19,10 @@ from distributed import LocalCluster
 from nbgrader.api import Gradebook
 
 from autograder import answers, cli, grading, record, task, walls
-from autograder.results import ClassFolder
+from autograder.handin import Handin
+from autograder.results import ClassFolder, Result
 from autograder.sandbox import Limits
+from autograder.splice import Spliced
 from course_lib.scale import Scale
 
 LESSON = "gan_math"
@@ -261,3 +263,39 @@ def test_it_refuses_without_isolation_and_grades_when_told_to(tmp_path, monkeypa
     assert "UNSAFE" in capsys.readouterr().err
     result = ClassFolder(tmp_path).load(LESSON, "ada")
     assert result.points == 1 and result.judged_by["sandbox"].startswith("none")
+
+
+@pytest.mark.parametrize("secret", ["", "no hexadecimal digits", "abc", "\udcff"])
+def test_a_secret_that_is_none_is_told_in_words(tmp_path, secret, capsys):
+    hand_in(tmp_path, "ada", {"solution-gan_value": ""})
+    (tmp_path / "grading.secret").write_text(secret, errors="surrogateescape")
+    assert cli.main(arguments(tmp_path)) == 1
+    assert "grading.secret should hold 64 hexadecimal digits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
+def test_less_than_one_process_is_refused(tmp_path, jobs, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(arguments(tmp_path, f"--jobs={jobs}"))
+    assert "isn't a number from 1 up" in capsys.readouterr().err
+
+
+def test_the_secret_is_made_once_and_for_its_owner(tmp_path):
+    secrets = {ClassFolder(tmp_path).secret for _ in range(2)}
+    assert len(secrets) == 1 and len(secrets.pop()) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["grading.secret"] and not (tmp_path / "grading.secret").stat().st_mode & 0o077
+
+
+def test_what_is_said_of_a_hand_in_is_said_of_the_newest(tmp_path):
+    late = grading._dated(Result("ada", LESSON, [], notes=["gan_value: has no text"]), Handin("ada", LESSON, b"", notes=("Canvas says that it was late",)))
+    assert late.all_notes == ["Canvas says that it was late", "gan_value: has no text"]
+    assert grading._dated(late, Handin("ada", LESSON, b"")).all_notes == ["gan_value: has no text"]
+
+
+def test_with_all_cells_what_was_graded_without_is_not_done(folder):
+    folder, _ = folder
+    known, keys = ClassFolder(folder).load(LESSON, "ada"), grading.judge_keys(LESSON, Scale.SMOKE)
+    spliced = Spliced(sources=known.sources)
+    assert grading.is_current(known, spliced, keys) and not grading.is_current(known, spliced, keys, all_cells=True)
+    known.judged_by["all_cells"] = True
+    assert grading.is_current(known, spliced, keys, all_cells=True)

@@ -91,6 +91,18 @@ def test_loose_notebooks(tmp_path):
         ("bea", NOTEBOOK, ()), ("cy", NOTEBOOK, ())]
 
 
+@pytest.mark.parametrize("ids", [["2024_0153", "2024_0154"], ["2024_153", "2024_154"], ["group_1_2", "group_1_3"]])
+def test_ids_that_look_like_canvas_numbers_are_kept_apart(tmp_path, ids):
+    put(tmp_path, *(f"{each}_gan_math.ipynb" for each in ids), "li_7_1001_gan_math.ipynb")
+    assert students(tmp_path) == sorted([*ids, "li_7"])
+
+
+def test_what_course_submit_has_named_after_another_lesson_is_nobodys(tmp_path):
+    put(tmp_path, "ada_gan_math.ipynb", "ada_sanet.ipynb", "ada/sanet.ipynb")
+    assert [each.student for each in find(tmp_path, "gan_math", others=["sanet"]) if not each.problem] == ["ada"]
+    assert [each.student for each in find(tmp_path, "sanet", others=["gan_math"]) if not each.problem] == ["ada"]
+
+
 def test_one_notebook(tmp_path):
     put(tmp_path, "bea_gan_math.ipynb", "cy/gan_math/gan_math.ipynb", "cy/gan_math/helper.py")
     put(tmp_path, "cy/gan_math/timestamp.txt", data=b"2015-02-02 15:58:23 UTC")

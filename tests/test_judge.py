@@ -157,12 +157,14 @@ def test_the_record_says_what_judged_it_and_not_the_secret(judge):
 
 
 def test_all_cells_are_run_for_their_pictures_when_asked(judge):
+    few = graded(judge)
     judge.all_cells = True
     try:
-        result = graded(judge)
+        all_of_them, later = graded(judge), graded(judge, known=few)
     finally:
         judge.all_cells = False
-    assert set(result.outputs) > set(graded(judge).outputs)
+    assert set(all_of_them.outputs) == set(later.outputs) > set(few.outputs) and later.verdicts == few.verdicts
+    assert graded(judge, known=later).outputs == later.outputs  # what was shown once isn't taken away again
 
 
 def test_a_hand_in_that_cannot_be_read_is_not_graded(judge):

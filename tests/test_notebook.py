@@ -35,6 +35,13 @@ def lesson_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_progress_made_in_the_terminal_and_in_the_notebook_is_kept(lesson_folder):
+    notebook, terminal = progress.Progress("gan_math"), progress.Progress("gan_math")
+    terminal.record(Verdict("digits", PASSED, 1, 1))
+    notebook.record(Verdict("gan_value", PASSED, 1, 1))
+    assert set(progress.Progress("gan_math").passed()) == {"digits", "gan_value"}
+
+
 def test_progress_survives_a_restart_and_a_moved_folder(lesson_folder, tmp_path_factory, monkeypatch):
     progress.Progress("gan_math").record(Verdict("gan_value", PASSED, 1, 1))
     assert progress.Progress("gan_math").points()[0] == 1 and progress.Progress("gan_math").next() == "optimal_discriminator"

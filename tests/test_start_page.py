@@ -121,6 +121,7 @@ def test_notes_that_a_learner_has_added_are_kept(course):
 
 
 def test_a_folder_that_cant_be_written_to_has_no_page(course):
+    (course / "nowhere").write_text("a file")
     assert start_page.write(course / "nowhere" / "start.ipynb") is False
 
 
