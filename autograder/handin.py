@@ -170,7 +170,9 @@ def _whose(file, lesson):
         return _Found(_composed(first), "/".join(inner[1:]), "nbgrader", file)
     if inner:
         return _Found(_composed(moodle["who"] if moodle else first), "/".join(inner), "folder", file)
-    if named := moodle or BLACKBOARD.fullmatch(first) or CANVAS.fullmatch(first):
+    fitting = filter(None, (pattern.fullmatch(first) for pattern in (MOODLE, BLACKBOARD, CANVAS)))
+    # What the system has written comes first and the learner's own name for the file last, which may look like another system's.
+    if named := min(fitting, key=lambda each: each.start("name"), default=None):
         says = defaultdict(str, {key: value or "" for key, value in named.groupdict().items()})
         who = says["anonymous"] or "_".join(filter(None, (says["who"], says["number"])))
         late = bool(says["late"] or says["anonymous_late"])

@@ -22,6 +22,10 @@ TMPFS = (("/tmp", 256), (HOME, 256), ("/dev/shm", 256))
 # Libraries that hold what the exercises ask for; a submission that needs them meets an ImportError that says so.
 ORACLES = ("torchvision", "d2l", "scipy", "sklearn", "skimage", "torchmetrics", "pytorch_msssim", "timm", "torch_fidelity",
            "motmetrics")
+# The same within torch, which itself imports it: there the class is, and can't be made.
+ORACLE_IN_TORCH, ORACLE_CLASS = "torch/utils/data/distributed.py", "DistributedSampler"
+NO_ORACLE = "this library isn't there in grading: the exercise is to build what it holds"
+NO_ORACLE_CLASS = f"class {ORACLE_CLASS}:\n    def __init__(self, *_, **__):\n        raise ImportError({NO_ORACLE!r})\n"
 
 # Where held-out images and their labels are, beside $COURSE_DATA and the course's cache.
 SYSTEM_DATA = Path("/usr/share/datasets")
@@ -89,12 +93,14 @@ def arguments(sights, prepared, data=False):
     made += _bind(sights.library)
     for hidden in _hidden(sights.library):
         made += ["--ro-bind", str(prepared / ("checks" if hidden == sights.library / "checks" else "oracle")), str(hidden)]
+    for path in _installed([ORACLE_IN_TORCH]):
+        made += ["--ro-bind", str(prepared / "oracle.py"), str(path)]
     if data:
         for path in (sights.data, sights.cache):
             if path and path.exists():
                 made += _bind(path.resolve())
     else:
-        for path in (SYSTEM_DATA, *_packages(PACKAGED_DATA)):
+        for path in (SYSTEM_DATA, *_installed(PACKAGED_DATA)):
             if path.is_dir():
                 made += ["--ro-bind", str(prepared / "data"), str(path)]
     if sights.lesson:
@@ -135,13 +141,20 @@ def prepare(folder, uid):
     (folder / "etc").mkdir()
     (folder / "etc" / "passwd").write_text(f"learner:x:{uid}:{uid}::{HOME}:/bin/sh\n")
     (folder / "etc" / "hosts").write_text("127.0.0.1 localhost grading\n::1 localhost\n")
-    for name, sentence in (("oracle", "this library isn't there in grading: the exercise is to build what it holds"),
+    (folder / "oracle.py").write_text(NO_ORACLE_CLASS)
+    for name, sentence in (("oracle", NO_ORACLE),
                            ("checks", "the checks aren't there in grading"),
                            ("data", "the data sets aren't there in grading: a check hands over what there is to learn from")):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(f"raise ImportError({sentence!r})\n")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def close_torch(data):
+    """The same for a process that has imported `torch.utils.data`, as `data`, before it is walled in."""
+    exec(NO_ORACLE_CLASS, vars(data.distributed))
+    setattr(data, ORACLE_CLASS, getattr(data.distributed, ORACLE_CLASS))
 
 
 def probe(sights):
@@ -168,13 +181,13 @@ def _interpreter():
 
 
 def _hidden(library):
-    return [library / "checks", *_packages(ORACLES)]
+    return [library / "checks", *_installed(ORACLES)]
 
 
-def _packages(names):
-    """The folders of those packages that are installed."""
+def _installed(names):
+    """Where those packages, or files of packages, are that are installed."""
     folders = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
-    return [path.resolve() for folder in folders for name in names if (path := folder / name).is_dir()]
+    return [path.resolve() for folder in folders for name in names if (path := folder / name).exists()]
 
 
 def _parents(path):

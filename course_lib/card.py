@@ -23,12 +23,13 @@ def as_text(verdict):
 
 
 def as_html(verdict):
-    """The verdict as a card. Everything that may come from a submission is escaped; `code` in backticks is set as code."""
+    """The verdict as a card. Everything that may come from a submission is escaped, and no page's MathJax looks for formulas in it, which
+    could hold links and boxes; `code` in backticks is set as code."""
     mark, word, colour = LOOKS.get(verdict.verdict, NOT_GRADED_LOOK)
     detail = f'<div style="margin-top:4px;opacity:.75;font-size:.92em">{_inline(verdict.detail)}</div>' if verdict.detail else ""
     hint = f'<div style="margin-top:4px">{_inline(verdict.hint)}</div>' if verdict.hint else ""
     figures = f'<div style="margin-top:4px;opacity:.75;font-size:.92em">{_inline(_figures(verdict))}</div>' if verdict.figures else ""
-    return (f'<div role="status" style="border-left:5px solid {colour};padding:8px 14px;margin:2px 0;line-height:1.45;'
+    return (f'<div role="status" class="tex2jax_ignore mathjax_ignore" style="border-left:5px solid {colour};padding:8px 14px;margin:2px 0;line-height:1.45;'
             f'background:color-mix(in srgb,{colour} 9%,transparent);max-width:50em;overflow-wrap:anywhere">'
             f'<strong style="color:{_on_any_page(colour)}">{mark} {word}</strong> &nbsp;<code>{html.escape(verdict.check)}</code>'
             f' &nbsp;<span style="opacity:.75">{_score(verdict)}</span>{hint}{detail}{figures}</div>')

@@ -133,8 +133,8 @@ def _same_tensor(got, want, what, rtol, atol, hint):
 
 
 def close(value, target, what, hint="", rtol=1e-6, atol=1e-9):
-    """A number or tensor equals `target`, which the learner may know (a closed form, a property)."""
-    _same_tensor(_numbers(value, what), torch.as_tensor(target, dtype=torch.float64), what, rtol, atol, hint)
+    """A number or tensor equals `target`, which the learner may know (a closed form, a property, another answer of theirs)."""
+    _same_tensor(_numbers(value, what), _numbers(target, what).double(), what, rtol, atol, hint)
 
 
 def true(condition, hint):

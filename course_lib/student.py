@@ -3,18 +3,23 @@
 import contextlib
 import functools
 import inspect
+import re
 import textwrap
 
 from course_lib import wire
 from course_lib.verdict import Failed
-from course_lib.worker import Worker
+from course_lib.worker import NO_FORWARD, Worker
+
+
+ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # of an object, another each time
 
 
 class Student:
     """A submission, or the reference, behind a transport.
 
     `student.name(*args)` calls its function `name`. transport: a function from a request's frame to the answer's.
-    log: the results so far, in the order of the calls; what tells one mistake from another. request: what the last of them is the
+    log: the results so far, in the order of the calls; what tells one mistake from another. A call that failed leaves {"failed": how,
+    "detail": the error's own message}. request: what the last of them is the
     whole answer to, or None where it is made of several answers, or of none.
     """
 
@@ -80,8 +85,8 @@ class Student:
         (self.log if self._within is None else self._within).append(value)
         return value
 
-    def _fail(self, hint, kind, detail=""):
-        self._keep({"failed": kind})
+    def _fail(self, hint, kind, detail="", said=""):
+        self._keep({"failed": kind, "detail": ADDRESS.sub("0x", said)[:300]})
         raise Failed(hint, detail)
 
     def _ask(self, what, request):
@@ -94,7 +99,7 @@ class Student:
         if "error" in answer:
             error = {key: str(value) for key, value in answer["error"].items()}
             hint, detail = _sentence(what, error)
-            self._fail(hint, f"{error.get('kind')} {error.get('type', '')}", detail)
+            self._fail(hint, f"{error.get('kind')} {error.get('type', '')}", detail, error.get("message", ""))
         return answer
 
 
@@ -119,6 +124,8 @@ def _sentence(what, error):
         return f"`{message}` isn't defined yet. Run the cell that defines it, then check again.", ""
     if kind == "unwritten":
         return f"{_function(what, error)} isn't written yet: it still raises NotImplementedError.", ""
+    if NO_FORWARD in message:
+        return "A module of yours has no `forward`. Is it spelt so, and indented as a method of its class?", message
     if kind == "signature":
         return f"{message}. Keep the name and the arguments that the exercise gives.", ""
     if kind == "unsendable":

@@ -25,6 +25,9 @@ class BadSignature(Exception):
     """A function can't be called with the arguments the exercise states."""
 
 
+NO_FORWARD = 'is missing the required "forward" function'  # torch says so by a NotImplementedError, as an unwritten exercise does
+
+
 class Worker:
     """Answers the requests of a `Student` on a namespace.
 
@@ -87,7 +90,8 @@ class Worker:
             message = str(error)[:2000]
         except Exception:
             message = "(its message can't be shown)"
-        return {"kind": kinds.get(type(error), "raised"), "type": type(error).__name__[:100], "message": message, **where}
+        kind = "raised" if NO_FORWARD in message else kinds.get(type(error), "raised")
+        return {"kind": kind, "type": type(error).__name__[:100], "message": message, **where}
 
     def _where(self, error):
         """The last line of the submission's own code on the way to the error."""

@@ -57,6 +57,30 @@ def test_a_known_mistake_lends_its_hint_only_where_it_fails_in_the_same_way():
     assert verdict("def f(x): return 2 * x + (x.abs().sum() == 0)", known).hint != "you tripled"
 
 
+@pytest.mark.parametrize("said, hint", [
+    ("size 3 must match size 4", "sizes"), ("size 13 must match size 5", "sizes"), ("expected scalar type Double", "types"), ("no grad", None)])
+def test_an_error_is_a_known_mistake_by_its_message_and_not_by_its_type(said, hint):
+    raised = lambda detail: {"failed": "raised RuntimeError", "detail": detail}
+    known = lambda *_: [Mistake("types", 0, raised("expected scalar type Double")), Mistake("sizes", 0, raised("size 3 must match size 4")),
+                        Mistake("later", 1, raised("no grad")), Mistake("a number", 0, torch.zeros(4))]
+    found = verdict(f"def f(x): raise RuntimeError({said!r})", known)
+    assert found.hint == hint or hint is None and said in found.hint
+
+
+def test_a_module_without_forward_is_told_from_an_exercise_that_is_not_written():
+    forgotten = verdict("import torch\nclass Net(torch.nn.Module):\n    pass\ndef f(x): return Net()(x)")
+    assert "no `forward`" in forgotten.hint and "isn't written" not in forgotten.hint
+    assert "isn't written yet" in verdict("def f(x): raise NotImplementedError()").hint
+
+
+def test_an_answer_that_is_no_number_fails_where_two_answers_are_compared():
+    def symmetric(student, reference, draw):
+        expect.close(student.f(torch.ones(1)), student.f(torch.zeros(1)), "f(1) against f(0)")
+
+    found = verdict("def f(x): return x if x.sum() else 'x'", check=Check("toy", "symmetric", 1, (), {}, symmetric))
+    assert found.verdict == FAILED and "should be a tensor or a number" in found.hint
+
+
 def test_what_is_nearly_a_known_mistake_is_one_unless_that_is_nearly_right():
     near = lambda factor: lambda *_: [Mistake("known", 0, Draw(b"toy").normal(4) * factor)]
     assert verdict("def f(x): return 3.00002 * x", near(3)).hint == "known"  # the same optimum, looked for in another way

@@ -97,6 +97,16 @@ def test_ids_that_look_like_canvas_numbers_are_kept_apart(tmp_path, ids):
     assert students(tmp_path) == sorted([*ids, "li_7"])
 
 
+@pytest.mark.parametrize("name, student", [
+    ("mallory_333_444_ada_attempt_2020-01-01-00-00-00_gan_math.ipynb", "mallory_333"),
+    ("mallory_333_444_ada_7_assignsubmission_file_gan_math.ipynb", "mallory_333"),
+    ("gan_math_mallory_attempt_2024-01-01-00-00-00_ada_7_8_gan_math.ipynb", "mallory"),
+    ("Mallory_7_assignsubmission_file_gan_math_ada_attempt_2020-01-01-00-00-00_x.ipynb", "Mallory_7")])
+def test_a_files_own_name_makes_nobody_else_of_its_student(tmp_path, name, student):
+    found = only(zipped(tmp_path / "class.zip", {name: NOTEBOOK}))
+    assert found.student == student and (found.submitted or "2024").startswith("2024")
+
+
 def test_what_course_submit_has_named_after_another_lesson_is_nobodys(tmp_path):
     put(tmp_path, "ada_gan_math.ipynb", "ada_sanet.ipynb", "ada/sanet.ipynb")
     assert [each.student for each in find(tmp_path, "gan_math", others=["sanet"]) if not each.problem] == ["ada"]

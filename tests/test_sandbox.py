@@ -100,6 +100,11 @@ def test_libraries_with_the_answers_are_out_of_sight(box, library):
     assert error["type"] == "ImportError" and "isn't there in grading" in error["message"]
 
 
+def test_what_torch_itself_has_of_the_answers_cannot_be_made(box):
+    assert refused(box, "from torch.utils.data import DistributedSampler; DistributedSampler(range(4), 2, 0)") == "ImportError"
+    assert shown(box, "from torch.utils.data import DataLoader; print(len(list(DataLoader(range(4), 2))))") == "2\n"
+
+
 def test_nothing_of_the_hosts_environment_gets_in(box):
     seen = eval(shown(box, "import os; print(dict(os.environ))"), {})
     assert "A_SECRET_OF_THE_HOST" not in seen
