@@ -68,8 +68,6 @@ import jupytext
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from jupytext.stringparser import StringParser
-from nbgrader.nbgraderformat import SCHEMA_VERSION
-from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
 from autograder.errors import LessonError
 from course_lib import start_page
@@ -321,6 +319,7 @@ def _look_over_stub(cell, complain):
 
 
 def _stub(cell):
+    from nbgrader.preprocessors import ClearSolutions  # a second to import, and most of what imports this module builds nothing
     return ClearSolutions(enforce_metadata=False).preprocess_cell(copy.deepcopy(cell), {"language": "python"}, 0)[0]
 
 
@@ -431,6 +430,7 @@ def _nbgrader_metadata(cell, cell_id):
     grade, solution = cell.kind in ("check", "answer"), cell.kind in ("solution", "answer")
     if not (grade or solution or cell.kind == "setup"):
         return None
+    from nbgrader.nbgraderformat import SCHEMA_VERSION
     marks = {"schema_version": SCHEMA_VERSION, "grade": grade, "solution": solution, "locked": not solution, "task": False,
              "grade_id": cell.name if solution else cell_id}
     if grade:
@@ -460,6 +460,7 @@ def _words(cell):
 
 def _released(source):
     """The learner's notebook: what nbgrader's generate_assignment makes of its source notebook, without its database."""
+    from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
     notebook = copy.deepcopy(source)
     for step in (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums):
         notebook, _ = step().preprocess(notebook, {})

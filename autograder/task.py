@@ -12,7 +12,7 @@ import nbformat
 from autograder.judge import Judge
 from autograder.results import Result
 from autograder.sandbox import Limits, Sandbox
-from autograder.walls import Sights
+from autograder.walls import NoIsolation, Sights
 from course_lib.data import cache_dir
 from course_lib.scale import Scale, current_scale
 
@@ -64,6 +64,14 @@ def _open_judge(terms, secret, keys):
     return Judge(terms.lesson, terms.released(), _sandboxes.on(terms), terms.scale, secret, dict(keys), terms.all_cells)
 
 
+def require_gpu(sandbox):
+    """Raises NoIsolation where what runs in the sandbox can't compute on the GPU, which no learner should pay for."""
+    with sandbox.open() as box:
+        _, error = box.run_cell("import torch\ntorch.ones(1, device='cuda')")
+    if error:
+        raise NoIsolation(f"CUDA doesn't start within the walls ({error['type']}: {error['message']})")
+
+
 class _Sandboxes(contextlib.ExitStack):
     """The one sandbox that is open: the next class on the same terms has it too, and for other terms it is closed, with its processes."""
 
@@ -72,7 +80,10 @@ class _Sandboxes(contextlib.ExitStack):
     def on(self, terms):
         if self.terms != terms:
             self.close()
-            self.sandbox, self.terms = self.enter_context(terms.sandbox()), terms
+            self.sandbox = self.enter_context(terms.sandbox())
+            if terms.gpu:
+                require_gpu(self.sandbox)
+            self.terms = terms
         return self.sandbox
 
     def close(self):

@@ -112,7 +112,13 @@ def arguments(sights, prepared, data=False):
             made += ["--dev-bind", str(device), str(device)]
         made += ["--ro-bind-try", "/sys/bus/pci", "/sys/bus/pci", "--ro-bind-try", "/sys/devices", "/sys/devices"]
     # Under root bubblewrap leaves /proc/sys writable, and whoever is uid 0 inside would be the host's root.
-    made += ["--proc", "/proc", "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]
+    made += ["--proc", "/proc"]
+    if sights.gpu:  # NVIDIA's driver names its threads in /proc/self/task/*/comm, and from version 570 on doesn't start where it can't
+        for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi"):
+            made += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    else:
+        made += ["--remount-ro", "/proc"]
+    made += ["--remount-ro", "/dev", "--remount-ro", "/"]
     return made
 
 

@@ -119,7 +119,8 @@ def _make_step(name, rank, world, pieces, net, cap, device):
         return net, nothing, net
     if name == DP:
         devices = [f"cuda:{number % torch.cuda.device_count()}" for number in range(world)] if device == "cuda" else ["cpu"] * world
-        move = (lambda tensor, to: tensor.to(to)) if device == "cuda" else (lambda tensor, to: tensor.clone())  # within memory
+        # Devices that are one and the same, as the processor is or a GPU alone, have a copy too.
+        move = lambda tensor, to: tensor.to(to) if tensor.device != torch.device(to) else tensor.clone()
         return lambda x: pieces["data_parallel"](net, x, devices, move), nothing, net
     if name == NAIVE:
         for tensor in net.state_dict().values():

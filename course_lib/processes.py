@@ -363,7 +363,8 @@ def _work(work, number, world, backend, store, path, folder, environment):
         seed(number)
     if backend == "nccl":
         torch.cuda.set_device(number)
-    dist.init_process_group(backend, store=dist.FileStore(store, world), rank=number, world_size=world)
+    both = "cpu:gloo,cuda:nccl" if backend == "nccl" else backend  # what is counted on the CPU travels too
+    dist.init_process_group(both, store=dist.FileStore(store, world), rank=number, world_size=world)
     function, arguments = _unpack(work)
     return function(number, world, *arguments)
 

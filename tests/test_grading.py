@@ -223,6 +223,8 @@ def test_a_worker_has_one_sandbox_open_that_of_its_terms():
     happened = []
 
     class Terms(str):
+        gpu = False
+
         @contextlib.contextmanager
         def sandbox(self):
             happened.append(f"{self} opened")

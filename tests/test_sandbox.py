@@ -10,7 +10,7 @@ import psutil
 import pytest
 from conftest import ROOT, need
 
-from autograder import walls
+from autograder import task, walls
 from autograder.sandbox import BoxGone, Limits, Sandbox, _descendants, _kept_waiting
 from course_lib import wire
 from course_lib.scale import Scale
@@ -193,6 +193,17 @@ def test_with_a_gpu_the_box_finds_the_driver_and_asks_it_without_beginning_cuda(
     assert with_gpu["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1" and with_gpu["LD_LIBRARY_PATH"] == "/usr/local/nvidia/lib64"
     assert not with_gpu.keys() & {"A_SECRET_OF_THE_HOST"}
     assert "LD_LIBRARY_PATH" not in walls.environment(SIGHTS, Scale.CPU)
+
+
+def test_with_a_gpu_threads_may_be_named_and_nothing_else_of_proc_is_written_to():
+    """NVIDIA's driver doesn't start where it can't name its threads. Whether there is a GPU plays no part in it."""
+    with Sandbox(dataclasses.replace(SIGHTS, gpu=True), Scale.SMOKE, LIMITS, warm=False) as made, made.open() as box:
+        assert shown(box, "print(open('/proc/thread-self/comm', 'w').write('cuda'))") == "4\n"
+        for path in ("/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches", "/proc/1/oom_score_adj"):
+            assert refused(box, f"open({path!r}, 'w').write('1')") in ("OSError", "PermissionError", "FileNotFoundError"), path
+        if not torch.cuda.is_available():
+            with pytest.raises(walls.NoIsolation, match="CUDA doesn't start within the walls"):
+                task.require_gpu(made)
 
 
 LEAVES = "import os; os._exit(0)"

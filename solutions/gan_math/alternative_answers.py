@@ -92,14 +92,15 @@ def discriminator_step(D, G, opt_D, x, z):
 
 @right("generator_step")
 def generator_step(D, G, opt_G, z):
-    for parameter in D.parameters():
+    free = [parameter for parameter in D.parameters() if parameter.requires_grad]
+    for parameter in free:
         parameter.requires_grad_(False)
     G.zero_grad()
     logits = D(G(z))
     loss = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
     loss.backward()
     opt_G.step()
-    for parameter in D.parameters():
+    for parameter in free:
         parameter.requires_grad_(True)
     return float(loss)
 
@@ -141,9 +142,10 @@ def dirac_step(field, theta, psi, h, alternating=False):
 
 @right("digits")
 def labelled(images, labels):
-    pairs = torch.zeros(len(images), 794, dtype=images.dtype)
-    pairs[:, :784] = (images.reshape(-1, 784) - 0.5) / 0.5
-    pairs[torch.arange(len(images)), 784 + labels] = 1
+    pixels = images[0].numel()
+    pairs = torch.zeros(len(images), pixels + 10, dtype=images.dtype)
+    pairs[:, :pixels] = (images.reshape(-1, pixels) - 0.5) / 0.5
+    pairs[torch.arange(len(images)), pixels + labels] = 1
     return pairs
 
 
@@ -278,9 +280,10 @@ def dirac_step(field, theta, psi, h, alternating=False):
 
 @right("digits")
 def labelled(images, labels):
-    pairs = torch.zeros(len(images), 794)
-    pairs[:, :784] = images.flatten(1) * 2 - 1
-    pairs[range(len(images)), 784 + labels] = 1
+    pixels = images.flatten(1)
+    pairs = torch.zeros(len(images), pixels.shape[1] + 10)
+    pairs[:, :-10] = pixels * 2 - 1
+    pairs[range(len(images)), pixels.shape[1] + labels] = 1
     return pairs
 
 

@@ -21,7 +21,7 @@
 #
 # | you build | by |
 # |---|---|
-# | the value of the game, the best discriminator, what the generator really minimises | proof, then code, then a measurement |
+# | the value of the game, the best discriminator, what the generator really minimises, under either of its losses | proof, then code, then a measurement |
 # | one step for each player, and the loop around them | code that is checked to ten decimals |
 # | a generator of 8 Gaussians on a ring | training, about 10 seconds on one CPU core |
 # | the smallest GAN that circles for ever, and its cure | a simulation you can steer |
@@ -112,8 +112,8 @@ print("log σ(a) against −softplus(−a), largest difference: ",
 
 # %% [markdown]
 # The first line isn't quite 0: at $a = 30$ the subtraction $1 - \sigma(a)$ has kept three digits of float64's sixteen.
-# That is the very loss we avoid by never forming $1 - \sigma(a)$. The second isn't quite 0 either: PyTorch's `softplus` takes a
-# shortcut beyond 20 (it returns its input), and its `logsigmoid` doesn't.
+# That is the very loss we avoid by never forming $1 - \sigma(a)$. The second isn't quite 0 either: beyond 20 PyTorch's `softplus` takes
+# a shortcut and returns its input, which at $a = -30$ leaves out $\log(1 + e^{-30}) \approx 9.4\cdot10^{-14}$.
 #
 # ### Exercise 1 · The value, from logits  *(easy, 5 minutes)*
 #
@@ -368,17 +368,23 @@ for name, (real, fake) in pairs.items():
     network = two_sample_test(nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 1)),
                               real, fake)
     print(f"{name:>24}: linear D {linear:.3f}, network {network:.3f}")
+by_hand = ((real < 0.8).double().mean() + (fake > 0.8).double().mean()).item() / 2
+print(f"on the last pair, the linear D with the logit 8 − 10x, set by hand: {by_hand:.3f}, "
+      f"at V = {gan_value(8 - 10 * real, 8 - 10 * fake):.2f}")
 print("You predicted for a discriminator at chance:", my_predictions["half right"],
-      "- and it depends: on what D can express")
+      "- and it depends: on what D can express, and on what it is trained for")
 
 # %% [markdown]
-# The last row is the point. The linear discriminator is at chance, and yet a small network tells the two apart almost nine times in ten:
-# the linear one simply can't express the difference. Chance accuracy says "*this* discriminator, with this training, sees nothing". It
+# The last pair is the point. The linear discriminator is at chance, and yet a small network tells the two apart almost nine times in ten.
+# Even a linear one can do better than chance: the one set by hand does. But training climbs $V$ and not the accuracy, and the $V$ of that one is far
+# below the $-1.386$ of a $D$ that always says ½. For the logit $wx + b$, the slopes of $V$ at $w = b = 0$ are
+# $\tfrac12(\mathbb{E}_{p_\text{data}}[x] - \mathbb{E}_{p_g}[x])$ and $\tfrac12 - \tfrac12$. With equal means both are 0, and $V$ is concave in $(w, b)$: of all linear $D$, the
+# undecided one has the greatest $V$. Chance accuracy says "*this* discriminator, with this training, sees nothing". It
 # proves equality only if $D$ is the best of all functions, and that isn't something one measures.
 #
 # ## 3 · What the generator minimises
 #
-# Let $D$ be at its optimum. What is left for $G$? Insert $D^*_G$, with $p = p_\text{data}$, $q = p_g$ for short, and let
+# Let $D$ be at its optimum. What is left for $G$, which wants $V$ low? Insert $D^*_G$, with $p = p_\text{data}$, $q = p_g$ for short, and let
 # $m = \tfrac12(p+q)$ be the mixture of the two.
 #
 # $$ \max_D V = V(D^*_G, G) = \mathbb{E}_{p}\Big[\log \frac{p}{p+q}\Big] + \mathbb{E}_{q}\Big[\log \frac{q}{p+q}\Big]
@@ -500,7 +506,7 @@ plt.show()
 
 # %% [markdown]
 # As soon as the two supports part, at $|\theta| \ge 1$, the divergence is $\log 2$ and stays there. A generator that is off by 1
-# and one that is off by 3 are told the same, and the slope, which is all a generator has to go by, is 0. Images fill a
+# and one that is off by 3 are told the same, and the slope of $V$, which is all a generator of this game has to go by, is 0. Images fill a
 # thin sheet in the space of all pixel values, and two thin sheets as a rule hardly overlap. So this case isn't exotic: it is where a GAN on images has to be expected to begin.
 #
 # ## 4 · Two losses for the generator
@@ -612,6 +618,42 @@ print(f"after 150 steps θ has moved by {stuck[-1] + 4:.4f} (saturating) "
 # %% [markdown]
 # The saturating generator stands still. The other one arrives, overshoots and swings; section 6 is about that.
 #
+# ### What the non-saturating loss minimises
+#
+# Section 3 put $D^*_G$ into $V$, so its $-\log 4 + 2\,\mathrm{JSD}$ is what $G$ minimises with the *saturating* loss. For the other one, hold $D$ at the
+# optimum for the fakes as they are, of density $q$, and let $q_\theta$ be their density as $G$ begins to move. By $\frac{p}{p+q} = \frac pq \cdot \frac{q}{p+q}$,
+#
+# $$ -\mathbb{E}_{q_\theta}\big[\log D^*\big] = \mathbb{E}_{q_\theta}\Big[\log\frac{q}{p}\Big] - \mathbb{E}_{q_\theta}\big[\log(1 - D^*)\big]. $$
+#
+# Take the slopes where $q_\theta = q$. The first term has that of $\mathrm{KL}(q_\theta\|p) = \mathbb{E}_{q_\theta}[\log\frac{q_\theta}{p}]$: letting the $q$ in the logarithm move too
+# adds $\int q_\theta \nabla\log q_\theta = \nabla\!\int q_\theta = \nabla 1 = 0$. The last expectation is the saturating loss, with the slope of $2\,\mathrm{JSD}$: letting $D^*$
+# follow adds nothing either, since $V$ has no slope in $D$ at its maximum. Hence (Arjovsky & Bottou 2017, Theorem 2.5)
+#
+# $$ \underbrace{\nabla_\theta\, \mathbb{E}_z\big[-\log D^*(G(z))\big]}_{D^* \text{ held}} = \nabla_\theta \big[\, \mathrm{KL}(p_g \,\|\, p_\text{data}) - 2\,\mathrm{JSD}(p_\text{data} \,\|\, p_g) \,\big]. $$
+#
+# The minus sign is less alarming than it looks: $\log\frac qp - \log\frac qm = \log\frac mp$, so the bracket is $\mathbb{E}_q[\log\frac mp] + \mathbb{E}_p[\log\frac mp] = 2\,\mathrm{KL}(m\|p)$,
+# which again is 0 only for $p_g = p_\text{data}$. Data around 0, fakes around $\theta$, and the slopes in $\theta$ by small differences:
+
+# %%
+log_p, h = log_normal(grid, 0.0, 1.0), 1e-4
+log_q = lambda t: log_normal(grid, t, 1.0)
+log_m = lambda t: torch.logaddexp(log_p, log_q(t)) - math.log(2)
+expected = lambda log_density, values: (log_density.exp() * values).sum() * dx
+slope = lambda f, t: ((f(t + h) - f(t - h)) / (2 * h)).item()
+two_jsd = lambda t: 2 * jensen_shannon(log_p, log_q(t), dx)
+
+print("  θ   saturating       2 JSD   non-saturating   KL − 2 JSD   2 KL(m‖p)")
+for theta in (0.5, 1.0, 2.0, 4.0):
+    logit = log_p - log_q(theta)         # of D*, held while the fakes move
+    print(f"{theta:3g}   {slope(lambda t: expected(log_q(t), F.logsigmoid(-logit)), theta):10.6f}   "
+          f"{slope(two_jsd, theta):9.6f}   "
+          f"{slope(lambda t: -expected(log_q(t), F.logsigmoid(logit)), theta):14.6f}   "
+          f"{slope(lambda t: expected(log_q(t), log_q(t) - log_p) - two_jsd(t), theta):10.6f}   "
+          f"{slope(lambda t: 2 * expected(log_m(t), log_m(t) - log_p), theta):9.6f}")
+
+# %% [markdown]
+# From $\theta = 2$ to 4 the saturating slope falls off, and the other one grows.
+#
 # ## 5 · Algorithm 1
 #
 # Here is the algorithm of the paper. For each round:
@@ -633,7 +675,7 @@ print(f"after 150 steps θ has moved by {stuck[-1] + 4:.4f} (saturating) "
 # ### Exercise 5 · One step of the discriminator  *(medium, 10 minutes)*
 #
 # Minimise $-V$, exactly: the sum of the two means, not half of it. Two forward passes through $D$. Whatever gradients were
-# in $D$ before must not matter, and none must appear in $G$. Return the loss of the step as a number (`loss.item()`): a tensor would hold on to the whole graph.
+# in $D$ before must not matter, and none must appear in $G$. Return the loss of the step as a number (`loss.item()`): a tensor that isn't detached would hold on to the whole graph.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -649,7 +691,7 @@ def discriminator_step(D, G, opt_D, x, z):
     """One step of D up the value, on real points x (n, …) and noise z (m, …); G's parameters stay.
 
     D maps points to logits; opt_D holds D's parameters.
-    Returns the loss −V before the step, a float and no tensor.
+    Returns the loss −V before the step, a number or a detached tensor.
     """
     ### BEGIN SOLUTION
     loss = -gan_value(D(x), D(G(z).detach()))
@@ -665,7 +707,7 @@ check("discriminator_step")
 # %% [markdown]
 # ### Exercise 6 · One step of the generator  *(medium, 5 minutes)*
 #
-# With the non-saturating loss. $D$'s parameters must come out as they went in, and as free to learn as before. Return the loss as a number here too.
+# With the non-saturating loss. $D$'s parameters must come out as they went in, and each as free to learn as before. Return the loss as a number here too.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -681,7 +723,7 @@ check("discriminator_step")
 def generator_step(D, G, opt_G, z):
     """One step of G down the non-saturating loss, on noise z (m, …); D's parameters stay.
 
-    Returns the loss before the step, a float and no tensor.
+    Returns the loss before the step, a number or a detached tensor.
     """
     ### BEGIN SOLUTION
     loss = non_saturating_loss(D(G(z)))
@@ -1006,7 +1048,9 @@ explore.dirac_gan(dirac_field, dirac_step)
 # * The noise is a pair too: 16 normal numbers, then a label. $G$ paints an image *for that label* and passes the label on.
 # * $D$ judges pairs: is this a real image *with its own label*?
 #
-# So a conditional GAN is a GAN on pairs. Everything you proved holds, with $x$ read as (image, label).
+# So a conditional GAN is a GAN on pairs. Everything you proved holds, with $x$ read as (image, label), on one condition: $G$ passes its labels on as they
+# are, so $p_g = p_\text{data}$ is within its reach only if the labels in the noise are distributed as those of the data. Here they are: 400 images of each
+# digit (counted before training, below), and `gan.digit_noise` draws the ten labels evenly.
 #
 # ### Exercise 9 · Images with their labels  *(easy, 5 minutes)*
 #
@@ -1045,6 +1089,7 @@ print("label:", pair[0, 784:].tolist())
 from course_lib.data import load_images
 
 digits = load_images("digits")
+print("images of each digit:", digits.labels.bincount().tolist())
 pairs = labelled(digits.images, digits.labels)
 
 torch.manual_seed(0)
@@ -1086,8 +1131,8 @@ with torch.no_grad():
 memorised = digits.images[39 * torch.arange(100)].repeat(10, 1, 1, 1)
 to_test = lambda images: frechet.frechet_distance(frechet.features(images),
                                                   frechet.features(test.images))
-half = torch.randperm(len(digits.images))[:1_000]
-print(f"{'1 000 training images, copied':>42}: {to_test(digits.images[half]):8.1f}")
+copied = torch.randperm(len(digits.images))[:1_000]
+print(f"{'1 000 training images, copied':>42}: {to_test(digits.images[copied]):8.1f}")
 print(f"{'yours':>42}: {to_test(drawn):8.1f}")
 print(f"{'100 memorised training images, 10 times each':>42}: {to_test(memorised):8.1f}")
 print(f"{'an untrained generator':>42}: {to_test(untrained):8.1f}")
@@ -1308,7 +1353,8 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 # ## What to remember
 #
 # 1. From logits, never from probabilities: `logsigmoid(a)` and `logsigmoid(-a)`.
-# 2. The best $D$ is $p_\text{data}/(p_\text{data}+p_g)$; its logit is the log of the density ratio. With it, $G$ minimises $-\log 4 + 2\,\mathrm{JSD}$.
+# 2. The best $D$ is $p_\text{data}/(p_\text{data}+p_g)$; its logit is the log of the density ratio. With it, $G$ minimises $-\log 4 + 2\,\mathrm{JSD}$ with the
+#    saturating loss, and with the non-saturating one follows the slope of $\mathrm{KL}(p_g\|p_\text{data}) - 2\,\mathrm{JSD}$.
 # 3. That divergence is flat where the supports don't overlap. The non-saturating loss keeps a gradient where the saturating one has none, because of the sigmoid.
 # 4. Algorithm 1 is ten lines with five silent traps. Test a step by its effect on parameters, not by whether it runs.
 # 5. The right optimum doesn't make the road converge. Plain simultaneous steps spiral out of the Dirac-GAN; R1 brings them home.
@@ -1323,7 +1369,7 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 # ## Sources
 #
 # * Goodfellow et al. (2014), *Generative adversarial nets*, NeurIPS. The game, the best discriminator (Proposition 1), the least value −log 4 (Theorem 1), Algorithm 1.
-# * Arjovsky & Bottou (2017), *Towards principled methods for training generative adversarial networks*, ICLR. Disjoint supports.
+# * Arjovsky & Bottou (2017), *Towards principled methods for training generative adversarial networks*, ICLR. Disjoint supports, the slope of the non-saturating loss.
 # * Mescheder, Geiger & Nowozin (2018), *Which training methods for GANs do actually converge?*, ICML. The Dirac-GAN, R1.
 # * Karras et al. (2020), *Analyzing and improving the image quality of StyleGAN*, CVPR. StyleGAN2, trained with R1.
 # * Lopez-Paz & Oquab (2017), *Revisiting classifier two-sample tests*, ICLR.

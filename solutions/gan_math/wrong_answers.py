@@ -1507,3 +1507,92 @@ def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
 def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
     slope = torch.sigmoid(-psi * theta)
     return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope) - gamma * theta, theta * slope
+
+
+@wrong("optimal_discriminator", hint="Your divisor r·p + s·q is 0 where there are only fakes and s = 0. It is what multiplies log D alone: "
+                                     "add what multiplies log(1 − D).")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    real, fake = real_target * p_data, fake_target * p_g
+    return real / (real + fake)
+
+
+@wrong("optimal_discriminator", hint="The divisor r·p + s·q holds only what multiplies log D: with s = 0 your D* is 1 wherever there are "
+                                     "data, and NaN where there are only fakes. Add what multiplies log(1 − D).")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    real, fake = real_target * p_data, fake_target * p_g
+    return torch.where(p_data + p_g > 0, real / (real + fake), 0.5)
+
+
+@wrong("optimal_discriminator", hint="The divisor r·p + s·q holds only what multiplies log D: with s = 0 your D* is 1 wherever there are "
+                                     "data, and ½ where there are only fakes. Add what multiplies log(1 − D).")
+def optimal_discriminator(p_data, p_g, real_target=1.0, fake_target=0.0):
+    real, fake = real_target * p_data, fake_target * p_g
+    return torch.nan_to_num(real / (real + fake), nan=0.5)
+
+
+@wrong("generator_losses", hint="`saturating_loss`: the nets of this lesson give logits of the shape (m, 1), and the loss is a single "
+                                "number: `.mean()` takes the mean over everything, `.mean(0)` over the first dimension only.")
+def saturating_loss(fake_logits):
+    return F.logsigmoid(-fake_logits).mean(0)
+
+
+@wrong("generator_losses", hint="`non_saturating_loss`: the nets of this lesson give logits of the shape (m, 1), and the loss is a single "
+                                "number: `.mean()` takes the mean over everything, `.mean(0)` over the first dimension only.")
+def non_saturating_loss(fake_logits):
+    return -F.logsigmoid(fake_logits).mean(0)
+
+
+@wrong("discriminator_step", hint="The loss that comes back is −V, but the step was made with +V and goes down it. D climbs V: call "
+                                  "`backward()` on −V.")
+def discriminator_step(D, G, opt_D, x, z):
+    return -_d_step(opt_D, gan_value(D(x), D(G(z).detach())))
+
+
+@wrong("generator_step", hint="D comes out freer than it went in: a parameter that was frozen before the step learns after it. Nothing "
+                              "needs freezing, since `opt_G` doesn't hold D's parameters.")
+def generator_step(D, G, opt_G, z):
+    D.requires_grad_(False)
+    loss = _g_step(opt_G, non_saturating_loss(D(G(z))))
+    D.requires_grad_(True)
+    return loss
+
+
+@wrong("dirac_gan", hint="`dirac_field`: the penalty itself, (γ/2)ψ², stands in v_ψ. The field holds derivatives: take the penalty's with "
+                         "respect to ψ.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(-psi * theta)
+    return -psi * (torch.sigmoid(psi * theta) if non_saturating else slope), theta * slope - gamma / 2 * psi**2
+
+
+@wrong("dirac_gan", hint="`dirac_field`: f stands where f′ belongs. The directions are derivatives of f(ψθ): f′(t) = σ(−t), times the "
+                         "inner derivative.")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    v_theta = -psi * F.logsigmoid(-psi * theta if non_saturating else psi * theta)
+    return v_theta, theta * F.logsigmoid(psi * theta) - gamma * psi
+
+
+@wrong("dirac_gan", hint="`dirac_step`: with `alternating`, ψ's direction is taken anew at the new ψ as well. ψ's own step starts from "
+                         "the old point; only θ answers the new ψ.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    if alternating:
+        v_theta, v_psi = field(theta, psi + h * v_psi)
+    return theta + h * v_theta, psi + h * v_psi
+
+
+@wrong("digits", hint="`labelled`: the pairs of float32 images aren't float32, and no net of this lesson takes them. Give the one-hot the "
+                      "images' dtype.")
+def labelled(images, labels):
+    return torch.cat([2 * images.flatten(1) - 1, F.one_hot(labels, 10).double()], dim=1)
+
+
+@wrong("digits", hint="`labelled`: right for images of 28 × 28 only. At the end of the section come larger ones, in colour: make a row of "
+                      "whatever pixels an image has, with `images.flatten(1)`.")
+def labelled(images, labels):
+    return torch.cat([2 * images.reshape(-1, 784) - 1, F.one_hot(labels, 10).to(images.dtype)], dim=1)
+
+
+@wrong("digits", hint="`labelled`: only the first channel of each image has come along. At the end of the section come images in colour: "
+                      "make a row of all pixels, with `images.flatten(1)`.")
+def labelled(images, labels):
+    return torch.cat([2 * images[:, 0].flatten(1) - 1, F.one_hot(labels, 10).to(images.dtype)], dim=1)

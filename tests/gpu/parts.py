@@ -5,7 +5,6 @@ tried it raises Skip, or what a missing data set or missing walls raise.
 """
 
 import contextlib
-import dataclasses
 import functools
 import math
 import re
@@ -35,7 +34,10 @@ from course_lib.student import Student
 from course_lib.verdict import NOT_GRADED
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
-ON_THE_GPU = ("cnn_families", "sanet")  # the lessons whose checks train there; what the others train is too small for it
+ON_THE_GPU = ("cnn_families", "sanet")  # the lessons whose `training` judges a net as it lies there
+
+
+TRAINED_THERE = {("cnn_families", "training"), ("sanet", "training"), ("gan_training", "training")}  # what others train is too small for it
 
 
 class Skip(Exception):
@@ -90,7 +92,7 @@ def training(where, lesson, name):
     began = time.perf_counter()
     yield from _judged(where, lesson, name)
     yield Row("seconds", round(time.perf_counter() - began, 1), "s")
-    if where.device == "cuda" and lesson in ON_THE_GPU:
+    if where.device == "cuda" and (lesson, name) in TRAINED_THERE:
         memory = torch.cuda.max_memory_allocated() / 1024**3
         yield held("the GPU's memory, at most", round(memory, 2), memory > 0.1, "more than 0.1: it trained there", "GB")
 
@@ -149,6 +151,9 @@ def computed(names, device, x):
     return x.grad.cpu()
 
 
+BEGINS_CUDA = "import ctypes\nprint(ctypes.CDLL('libcuda.so.1').cuInit(0))"
+
+
 def sandbox(where):
     """What a box with the GPU's devices can do: see it, and compute on it in a check's fork, whatever the cells have done before."""
     x = torch.randn(64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -157,6 +162,11 @@ def sandbox(where):
              "a check, after a cell that asks whether there is one": "import torch\ndevice = 'cuda' if torch.cuda.is_available() else 'cpu'\ndevice",
              "a check, after a cell that computes there": f"import torch\nprint(torch.ones(3, device={where.device!r}).sum())"}
     with _sandbox(where, "cnn_families") as made:
+        if where.device == "cuda":
+            with made.open() as box:
+                outputs, error = box.run_cell(BEGINS_CUDA)
+            said = "".join(output.get("text", "") for output in outputs).strip()
+            yield Row("the driver begins within the walls: cuInit", against="0", state=OK if said == "0" else FAILED, reason=f"{said} {error or ''}".strip())
         for what, source in cells.items():
             began = time.perf_counter()
             with made.open() as box:
@@ -171,16 +181,16 @@ def sandbox(where):
                     got = Student(lambda frame: box.answer(frame, box.deadline(60))).run(computed, where.device, x)
                 yield at_most(f"{what}: error of a gradient", ((got - want).abs().max() / want.abs().max()).item(), 1e-12)
                 memory = box.memory / 1024**3
-            yield held("memory of the box", round(memory, 2), memory < made.limits.memory / 1024**3 / 2, "less than half of what it may", "GB")
+            yield Row("memory of the box", round(memory, 2), "GB", f"told only; it may have {made.limits.memory / 1024**3:.0f}")
 
 
 def sandbox_training(where, lesson):
     """A check that trains, in the sandbox, as a hand-in with the reference meets it."""
     with _sandbox(where, lesson) as made:
         with made.open() as box:
-            outputs, error = box.run_cell("import torch\nprint(torch.cuda.is_available())")
-        if where.device == "cuda" and "True" not in str(outputs):
-            yield Row("the GPU within the walls", state=FAILED, reason=f"torch doesn't see it: {outputs} {error}")
+            _, error = box.run_cell(f"import torch\ntorch.ones(1, device={where.device!r})")
+        if error:
+            yield Row("torch computes within the walls", state=FAILED, reason=f"{error['type']}: {error['message']}")
             return
         began = time.perf_counter()
         with contextlib.closing(gate.Boxes(made)) as boxes:
@@ -301,7 +311,7 @@ def full_size_gans(where):
         most, width = 0.9 if where.device == "cuda" and recipe == "non-saturating" else math.inf, where.size(full_size.WIDTH[data], 8)
         try:
             before, after = (figures(data, recipe, 0, rounds, width, drawn) for rounds in (0, steps))
-        except DataError as reason:
+        except (DataError, pretrained.Missing) as reason:
             yield Row(f"{data}, {recipe}", state=SKIPPED, reason=str(reason))
             continue
         yield Row(f"{data}, {recipe}: rounds", round(steps / max(after["seconds"], 0.1)), "a second", "told only")
@@ -341,14 +351,14 @@ def _resnet(where):
 
 
 def images_per_second(where):
-    """Training steps of the full nets on the GPU beside the same on all cores of the CPU."""
+    """Training steps of the full nets on the GPU beside those of the same nets on all cores of the CPU."""
     for name, make in {"ResNet, float32": functools.partial(_resnet_step, False), "ResNet, bfloat16": functools.partial(_resnet_step, True),
                        "SANet": _sanet_step, "DCGAN": _dcgan_step}.items():
-        on_cpu = _speed(*make(dataclasses.replace(where, device="cpu"), where.size(32, 8)), "cpu", where.size(5, 0.5))
+        on_cpu = _speed(*make(where, "cpu", where.size(32, 8)), "cpu", where.size(5, 0.5))
         if where.device == "cpu":
             yield held(name, round(on_cpu, 1), on_cpu > 0, "told only", "images/s")
             continue
-        figure = _speed(*make(where, {"SANet": 16}.get(name, 512)), where.device, 3)
+        figure = _speed(*make(where, where.device, {"SANet": 16}.get(name, 512)), where.device, 3)
         yield held(name, round(figure), figure > on_cpu, f"more than the CPU's {on_cpu:,.1f} on {torch.get_num_threads()} threads", "images/s")
 
 
@@ -365,40 +375,43 @@ def _speed(step, batch, device, seconds):
     return steps * batch / (time.perf_counter() - began)
 
 
-def _resnet_step(mixed, where, batch):
-    net = _resnet(where).to(where.device, memory_format=torch.channels_last)
-    images, labels = torch.rand(batch, 3, 32, 32, device=where.device), torch.randint(10, (batch,), device=where.device)
+def _resnet_step(mixed, where, device, batch):
+    net = _resnet(where).to(device, memory_format=torch.channels_last)
+    images, labels = torch.rand(batch, 3, 32, 32, device=device), torch.randint(10, (batch,), device=device)
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
     return lambda: classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, 1, batch, mixed=mixed), batch
 
 
-def _sanet_step(where, batch):
+def _sanet_step(where, device, batch):
     lesson, side = reference_namespace("sanet"), where.size(256, 48)
-    batch = batch if where.device == "cuda" else 2
-    net = lesson["SANet"](3, where.size(16, 4), "batch").to(where.device)
-    images, maps = torch.rand(batch, 3, side, side, device=where.device), torch.rand(batch, 1, side, side, device=where.device)
+    batch = batch if device == "cuda" else 2
+    net = lesson["SANet"](3, where.size(16, 4), "batch").to(device)
+    images, maps = torch.rand(batch, 3, side, side, device=device), torch.rand(batch, 1, side, side, device=device)
     optimizer = torch.optim.Adam(net.parameters())
     return lambda: counting.train_counter(net, images, maps, lesson["sanet_loss"], optimizer, 1, batch), batch
 
 
-def _dcgan_step(where, batch):
+def _dcgan_step(where, device, batch):
     lesson = reference_namespace("gan_math")
-    D, G, opt_D, opt_G = dcgan.image_players(width=where.size(64, 8), device=where.device)
-    pairs = torch.cat([torch.rand(batch, 3 * 32 * 32) * 2 - 1, F.one_hot(torch.randint(10, (batch,)), 10)], 1).to(where.device)
-    noise = lambda: dcgan.image_noise(batch, device=where.device)
+    D, G, opt_D, opt_G = dcgan.image_players(width=where.size(64, 8), device=device)
+    pairs = torch.cat([torch.rand(batch, 3 * 32 * 32) * 2 - 1, F.one_hot(torch.randint(10, (batch,)), 10)], 1).to(device)
+    noise = lambda: dcgan.image_noise(batch, device=device)
     return lambda: lesson["train_gan"](D, G, opt_D, opt_G, lambda: pairs, noise, 1), batch
 
 
 # --- all of them ---
 
 def parts():
-    """{name: (function of a Where, seconds it may take)}, in the order in which they should run when time is short."""
-    trained = [(lesson, check.name) for lesson in Course().lessons() for check in checks_of(lesson).values() if check.trains]
-    found = {f"training, {lesson}, {name}": (functools.partial(training, lesson=lesson, name=name), 240) for lesson, name in trained}
-    found |= {"own DDP, gloo": (own_ddp_gloo, 120), "own DDP, nccl": (own_ddp_nccl, 120), "DCGAN": (dcgan_training, 120),
-              "GANs at full size": (full_size_gans, 240), "images per second": (images_per_second, 90), "sandbox": (sandbox, 120)}
-    found |= {f"sandbox, training, {ON_THE_GPU[0]}": (functools.partial(sandbox_training, lesson=ON_THE_GPU[0]), 240)}
+    """{name: (function of a Where, seconds it may take)}, in the order in which they should run when time is short: first what nothing but
+    a GPU can tell, last the checks whose nets train on the processor wherever they are."""
+    trained = {(lesson, check.name) for lesson in Course().lessons() for check in checks_of(lesson).values() if check.trains}
+    of_check = lambda lesson, name: {f"training, {lesson}, {name}": (functools.partial(training, lesson=lesson, name=name), 300)}
+    in_box = lambda lesson: {f"sandbox, training, {lesson}": (functools.partial(sandbox_training, lesson=lesson), 300)}
+    found = {"sandbox": (sandbox, 120), "own DDP, gloo": (own_ddp_gloo, 120), "own DDP, nccl": (own_ddp_nccl, 120),
+             "images per second": (images_per_second, 90), "DCGAN": (dcgan_training, 120), "GANs at full size": (full_size_gans, 240)}
     found |= {f"judged in the notebook, {lesson}": (functools.partial(just_trained, lesson=lesson), 90) for lesson in ON_THE_GPU}
-    found |= {"ddp_script": (ddp_script, 150), "step times": (step_times, 120), "fine_tuning at full size": (full_fine_tuning, 120)}
-    found |= {f"sandbox, training, {lesson}": (functools.partial(sandbox_training, lesson=lesson), 240) for lesson in ON_THE_GPU[1:]}
+    found |= of_check("gan_training", "training") | in_box("sanet") | in_box("cnn_families")
+    found |= {"step times": (step_times, 120), "ddp_script": (ddp_script, 150), "fine_tuning at full size": (full_fine_tuning, 120)}
+    for lesson, name in sorted(trained, key=lambda each: each not in TRAINED_THERE):
+        found |= of_check(lesson, name)
     return found

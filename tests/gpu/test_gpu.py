@@ -76,6 +76,7 @@ def toy(monkeypatch, tmp_path):
         status = command.main([*arguments, "--json", str(tmp_path / "gpu.json")])
         return status, json.loads((tmp_path / "gpu.json").read_text())
 
+    call.path = tmp_path / "gpu.json"
     monkeypatch.setattr(command, "parts", lambda: {"wrong": (wrong, 60), "right": (right, 60)})
     return call
 
@@ -89,6 +90,16 @@ def test_the_command_prints_a_table_and_writes_the_same(toy, capsys):
     assert "it is more" in printed and "ValueError: on the way" in printed and "2 ok, 2 failed" in printed
     assert written["machine"]["torch"] == torch.__version__
     assert toy("--device", "cpu", "right")[0] == 0
+
+
+def test_it_goes_on_with_what_has_not_been_all_right(toy, capsys):
+    toy("--device", "cpu")
+    capsys.readouterr()
+    _, written = toy("--device", "cpu", "--go-on")
+    assert [part["part"] for part in written["parts"]] == ["right", "wrong"] and "itself" in capsys.readouterr().out
+    written["machine"]["python"] = "another"
+    toy.path.write_text(json.dumps(written))
+    assert [part["part"] for part in toy("--device", "cpu", "--go-on")[1]["parts"]] == ["wrong", "right"]
 
 
 def test_without_time_or_without_a_gpu_parts_are_skipped_with_the_reason(toy, monkeypatch, capsys):
