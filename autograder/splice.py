@@ -28,6 +28,7 @@ import copy
 import hashlib
 import json
 import re
+import zlib
 from dataclasses import dataclass, field
 
 import nbformat
@@ -39,6 +40,7 @@ from course_lib.card import printable
 MAX_CELL = 20_000  # characters
 MAX_PARTS = 500_000  # lists and objects in a notebook's JSON; 20 MB of nothing else would take a gigabyte to hold
 MAX_NAMES = 1000
+PACKED = 10_000  # bytes of all code, compressed: the lessons' own solutions take 2,000 to 5,000, and a stored net doesn't compress
 
 LANGUAGES = "python|python3|py|text|bash|json"
 # MathJax's and KaTeX's commands that make links, attributes or ids, that define others, or that put boxes anywhere.
@@ -128,6 +130,9 @@ def splice(released, data):
         taken += found[:1]
     if not taken:
         return Spliced(problem="the notebook holds none of this lesson's exercises; is it another lesson's?")
+    code = "\n".join(made.sources[cell.id] for cell in graded if cell.cell_type == "code")
+    if (packed := len(zlib.compress(code.encode()))) > PACKED:
+        made.notes.append(f"its code, compressed, is {packed / 1000:.0f} kB long, where the lesson's own is at most 5: is a trained net stored in it?")
     untouched = {cell.source for cell in released.cells}
     for each in cells:
         if each.kind == "code" and each.text and each not in taken and each.text not in untouched:

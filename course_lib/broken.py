@@ -208,6 +208,7 @@ class Game:
 
     pushed: how far G's step moves D's weights, on average a round, in their own units. passed: the mean slope of
     the tanh in the very first pictures, which is how much of a gradient gets through it. company: how much D's logits of real images change, in the round, when other fakes are judged beside them.
+    apart: what D loses in the end, of real images and fakes in separate batches.
     """
 
     losses: list
@@ -215,6 +216,7 @@ class Game:
     pushed: float
     passed: float
     company: float
+    apart: float
 
 
 def gans(pieces, images, width, steps, progress=iter):
@@ -258,7 +260,8 @@ def gans(pieces, images, width, steps, progress=iter):
         with torch.no_grad():
             fakes = [G(torch.randn(gan_images.BATCH, gan_images.NOISE)) for _ in range(2)]
             beside = [judged(D, batch, fake)[0] for fake in fakes]
-        return Game(losses, torch.cat(fakes), sum(moved) / steps, (1 - first.square()).mean().item(), (beside[0] - beside[1]).abs().mean().item())
+            apart = pieces["non_saturating"](*split(D, batch, fakes[0]))[0].item()
+        return Game(losses, torch.cat(fakes), sum(moved) / steps, (1 - first.square()).mean().item(), (beside[0] - beside[1]).abs().mean().item(), apart)
 
     runs = {"run 1": lambda: run(play=mixing_round, judged=mixed), "run 2": lambda: run(), "run 3": lambda: run(both=True),
             "run 4": lambda: run(change=loud)}

@@ -4,6 +4,7 @@ import ast
 import base64
 import copy
 import json
+import random
 import re
 import time
 from html.parser import HTMLParser
@@ -160,6 +161,19 @@ def test_too_long_an_answer_is_cut_visibly(released):
     made = handed_in(released, edited(released, answer_outliers="word " * MAX_CELL))
     text = made.sources["answer-outliers"]
     assert MAX_CELL < len(text) < MAX_CELL + 200 and "cut here" in text and "100,000 characters" in made.notes[0]
+
+
+def test_a_stored_net_is_noted_and_no_solution_of_ours(released):
+    weights = base64.b85encode(bytes(random.Random(0).choices(range(256), k=12_000))).decode()
+    note, = handed_in(released, edited(released, solution_mean=f"WEIGHTS = {weights!r}")).notes
+    assert "a trained net stored" in note
+    for lesson in build.Course().lessons():
+        made = build.notebooks(build.Course(), lesson)
+        assert not splice(made.released, json.dumps(as_json(made.solved)).encode()).notes
+
+
+def test_a_notebook_of_another_lesson_is_no_hand_in(released):
+    assert "is it another lesson's?" in splice(released, json.dumps(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")])).encode()).problem
 
 
 def test_the_content_is_the_sources_and_nothing_else(released):

@@ -203,6 +203,19 @@ class ClassDiscriminator(Discriminator):
         return ((self.judge.weight + self.own(labels)) * phi).sum(1, keepdim=True) + self.judge.bias
 
 
+@right("conditional")
+class ClassDiscriminator(Discriminator):
+    """A table of zeros in the place of the embedding."""
+
+    def __init__(self, width, classes):
+        super().__init__(width)
+        self.table = nn.Parameter(torch.zeros(classes, 98 * width))
+
+    def forward(self, x, labels):
+        seen = self.features(x)
+        return self.judge(seen) + (self.table[labels] * seen).sum(1, keepdim=True)
+
+
 # --- 5: other objectives ---
 
 
@@ -227,6 +240,13 @@ def relativistic(real_logits, fake_logits):
 def clip_(net, c):
     for parameter in net.parameters():
         parameter.data = parameter.data.clamp(min=-c).clamp(max=c)
+
+
+@right("objectives")
+@torch.no_grad()
+def clip_(net, c):
+    for parameter in net.parameters():
+        parameter.copy_(torch.minimum(torch.maximum(parameter, torch.tensor(-c).to(parameter)), torch.tensor(c).to(parameter)))
 
 
 @right("penalties")

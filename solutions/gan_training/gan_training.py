@@ -441,7 +441,7 @@ for width_tried, net in by_width.items():
 # | 1,000 steps | 5 | 71 (58 to 88) | 37% (30% to 43%) | 1.28 (1.19 to 1.37) | 17,770 | 29 |
 #
 # Measured by the same command. From 4 to 16 filters the distance falls; from 16 to 32 it doesn't, while the time doubles (prediction 2). Look at the last row: the time that width 32 takes for 400 steps is enough for 1,000 steps at width 8, and *those* buy more. For a fixed time, take the largest width at which you can still afford
-# enough steps. And look at the sharpness: it is *above* that of real digits, because the grid of a young net counts as edges. "Sharper" was never the point.
+# enough steps. And look at the sharpness: it is *above* that of real digits. "Sharper" was never the point.
 
 # %% [markdown]
 # ## 3 · When to stop
@@ -548,20 +548,22 @@ for (loss_axes, score_axes), run in zip(axes.T, runs):
     loss_axes.set_title("\n".join(textwrap.wrap(run["told"], 22)), fontsize=9)
     loss_axes.set_ylim(bottom=0)
     score_axes.set(xlabel="round", yscale="log", ylim=(4e-3, 30))
-for each in axes[:, 0]:
-    each.legend(fontsize=8)
+axes[0, 0].legend(fontsize=8)
+axes[1, 0].legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=2, fontsize=8)
 plt.show()
 for run in runs:
     seen = {name: torch.tensor(run[name], dtype=torch.float64)
             for name in ("loss_D", "loss_G", "score")}
-    print(f"{run['told']:>45}: {diagnose(seen):>7}; score {seen['score'][-8:].mean():.3f}, "
-          f"in the end {sum(run['score when it went on'][-2:]) / 2:.3f}, "
+    print(f"{run['told']:>34}: {diagnose(seen):>7}; "
+          f"score {seen['score'][-16:-8].mean():.3f} in the third quarter, "
+          f"{seen['score'][-8:].mean():.3f} in the last, "
+          f"{sum(run['score when it went on'][-2:]) / 2:.3f} in the end, "
           f"with {run['modes in the end']} of 8 modes")
 
 # %% [markdown]
 # Read them from left to right, with your verdicts above:
 #
-# * In the first, $D$'s loss stands still at 1.3 from about round 450 on; in the second it swings about 1.4. Who had stopped there would have missed the best: the scores fell to a seventh and to a twelfth of what they were then.
+# * In the first, $D$'s loss stands still at 1.3 from about round 450 on; in the second it swings about 1.4. Who had stopped in the third quarter would have missed the best: in the end the scores were about a quarter and an eleventh of what they were then.
 # * The third is slow because it has nearly arrived: all modes, and a score near the least that can be told from noise. It went on falling a little, by less than the monitor could see. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
 # * In the fourth, $D$'s loss lay at 0 for half of the way, and has come back to 0.2. So it isn't dead, by the rule. But alive isn't well: the scores rise, and went on rising. The rates are what to change.
 # * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ need only look whether a point is out of reach. Its loss is 0.002, so $\mathrm{JSD} \ge 0.692$, of at most 0.693. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
@@ -646,7 +648,7 @@ plt.show()
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $\frac{1}{n^2}\sum_i a_i^2$ is `logits.square().mean() / n`. For `flipped_optimum`, put $r = 1-\varepsilon$ and $s = \varepsilon$ into the formula above, and mind 0/0: `torch.where` takes both branches, so the divisor must not be 0 in the one that isn't used either.
+# $\frac{1}{n^2}\sum_i a_i^2$ is `logits.square().mean() / n`. For `flipped_optimum`, put $r = 1-\varepsilon$ and $s = \varepsilon$ into the formula above, and mind 0/0, which is NaN: `torch.where` can put ½ in its place. (Where gradients are to pass, the divisor must not be 0 in the branch that isn't used, either; here none pass.)
 # </details>
 
 # %% solution="smoothing"
@@ -839,7 +841,7 @@ print("The classifier reads the digit that was ordered in "
       f"{frechet.accuracy(ordered / 2 + 0.5, wanted):.0%} of them; by chance it would be 10 %.")
 
 # %% [markdown]
-# What do labels buy? First of all the choice: you order a digit and get it. And more: in our run at the scale `cpu`, the distance was 34 after these 800 steps, 80 % were read without doubt, and 93 % as ordered. Without classes, 1,000 steps gave between 58 and 88, and at most 43 % (the table of section 2). In the table above, after 400 steps, twice as many can be read as without classes, though the distance isn't smaller yet: it takes steps to learn ten classes from 400 pictures each. Knowing what it is to draw, $G$ needn't
+# What do labels buy? First of all the choice: you order a digit and get it. And more: with the seeds 0 to 4 in the two cells above, at the scale `cpu`, 62 % to 90 % were read without doubt after these 800 steps, and 75 % to 97 % as ordered. Without classes, 1,000 steps gave at most 43 % (the table of section 2). The distance says less: it lay between 29 and 165, without classes between 58 and 88. In the table above, after 400 steps, twice as many can be read as without classes, and there, too, the distance isn't smaller. (Yours will differ: seed 0 gave 29, 90 % and 97 % on one machine, 34, 80 % and 93 % on another.) Knowing what it is to draw, $G$ needn't
 # draw what lies between a 4 and a 9.
 
 # %% [markdown]
@@ -991,7 +993,7 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 #
 # $$ \lVert x-y\rVert = \underbrace{f(x) - f(\hat x)}_{\le (1-s)\lVert x-y\rVert} + \underbrace{f(\hat x) - f(y)}_{\le s\lVert x-y\rVert} \le \lVert x-y\rVert . $$
 #
-# Both parts must be equalities. So along the whole line $f$ rises with slope exactly 1; as nowhere it may rise faster, its gradient there *is* of length 1 (where it has one). Hence the **gradient penalty** (Gulrajani et al. 2017): at random points between real samples and fakes,
+# Both parts must be equalities. So along the whole line $f$ rises with slope exactly 1; as nowhere it may rise faster, its gradient there *is* of length 1 (where it has one, and for $x \ne y$). Hence the **gradient penalty** (Gulrajani et al. 2017): at random points between real samples and fakes,
 #
 # $$ \lambda\;\mathbb{E}_{\hat x}\big[(\lVert\nabla_{\hat x} D(\hat x)\rVert - 1)^2\big], \qquad \hat x = s\,x + (1-s)\,y, \quad s \sim \text{uniform}(0,1). $$
 #
@@ -1139,7 +1141,7 @@ explore.penalty_target(gradient_penalty)
 #
 # $$ \frac{\partial L}{\partial W} = \frac1\sigma\Big(A - \langle A, \bar W\rangle\, u_1 v_1^\top\Big). $$
 #
-# So $\langle \frac{\partial L}{\partial W}, W\rangle = 0$, since $u_1^\top W v_1 = \sigma$: to first order, no step makes $W$ longer or shorter. A convolution's weight (out, in, height, width) is read as a matrix with a row for each output channel; that isn't quite the stretch of the convolution, but it is what everybody divides by.
+# So $\langle \frac{\partial L}{\partial W}, W\rangle = 0$, since $u_1^\top W v_1 = \sigma$: to first order, no step along the gradient makes $W$ longer or shorter (Adam's steps are not quite along it). A convolution's weight (out, in, height, width) is read as a matrix with a row for each output channel; that isn't quite the stretch of the convolution, but it is what everybody divides by.
 #
 # ### Exercise 8 · Spectral norm  *(medium, 20 minutes)*
 #
@@ -1151,7 +1153,7 @@ explore.penalty_target(gradient_penalty)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In `__init__`, `self.register_buffer` keeps u under a name; in `forward`, `self.u.copy_(…)` when `self.training`.
+# In `__init__`, `self.register_buffer` keeps a copy of u under a name; in `forward`, `self.u.copy_(…)` when `self.training`.
 # </details>
 
 # %% solution="spectral_norm"
@@ -1177,14 +1179,14 @@ class SpectralNorm(nn.Module):
     """A parametrisation, weight → weight / σ: one iteration at each call in train mode, from where
     the last one ended.
 
-    u (outputs,): where it begins. It is kept with the state, and not learned. In eval mode it
-    stays as it is.
+    u (outputs,): where it begins. A copy of it is kept with the state, and not learned. In eval
+    mode it stays as it is.
     """
 
     def __init__(self, u):
         super().__init__()
         ### BEGIN SOLUTION
-        self.register_buffer("u", u)
+        self.register_buffer("u", u.clone())
         ### END SOLUTION
 
     def forward(self, weight):
@@ -1740,7 +1742,7 @@ for column, (name, game) in enumerate(games.items()):
     sheet = game.pictures[:10, 0].reshape(2, 5, 28, 28).permute(0, 2, 1, 3).reshape(56, 140)
     panels[1, column].imshow(sheet, cmap="gray", vmin=-1, vmax=1)
     panels[1, column].set_axis_off()
-panels[0, 0].legend(loc="upper right")
+panels[0, 0].legend(loc="center right", bbox_to_anchor=(1, 0.3))
 plt.show()
 
 # %% [markdown]
@@ -1752,20 +1754,23 @@ my_diagnoses = {"run 1": "?", "run 2": "?",    # "saturated tanh", "one batch",
 
 # %% tags=["train"]
 print("          how far G's step     mean slope of the tanh"
-      "     how much D's logits of real images")
+      "     how much D's logits of real images          D's loss in the end,")
 print("          moves D's weights     in the first pictures"
-      "     change when other fakes are beside them")
+      "     change when other fakes are beside them     real and fake apart")
 for name, game in games.items():
-    print(f"{name}    {game.pushed:14.5f}     {game.passed:18.3f}     {game.company:26.4f}")
+    print(f"{name}    {game.pushed:14.5f}     {game.passed:18.3f}     {game.company:26.4f}"
+          f"     {game.apart:27.2f}")
 
 # %% [markdown]
 # <details><summary>The answer</summary>
 #
-# **Run 1** has real images and fakes in one batch. Its curves don't give it away; the last column does: exchange the fakes, and $D$ thinks differently of *the same* real images. Batch norm has mixed them. In separate batches no fake can reach a real image's logit, and the number is 0.
+# **Run 1** has real images and fakes in one batch. The third column gives it away: exchange the fakes, and $D$ thinks differently of *the same* real images. Batch norm has mixed them. In separate batches no fake can reach a real image's logit, and the number is 0.
+# And the loss of $D$, near 0? It looks like a $D$ that has won; it goes by the company. Batch norm takes from each channel its mean over the batch. From separate batches it takes each one's own, so that real images and fakes come out with the same mean, and $D$ has to find another difference. From one batch it takes a common mean, and how theirs differ stays for $D$ to see.
+# Hand this $D$ the two apart, as in the last column, and its loss is many times as large.
 #
 # **Run 3** lets the generator's step move $D$: its optimiser was given the parameters of both. $D$ is then pushed by each of $G$'s steps towards taking fakes for real. It loses: its loss is far above $\log 4 \approx 1.39$, $G$'s is near 0, and the pictures are noise. It looks like a generator that is winning.
 #
-# **Run 4** began with weights fifty times too large at the end: the tanh's mean slope $1 - \tanh^2$ says how much of a gradient gets through at the start. It can recover, since Adam rescales gradients; it has lost time.
+# **Run 4** began with weights fifty times too large at the end: the tanh's mean slope $1 - \tanh^2$ says how much of a gradient gets through at the start. It can recover, since Adam rescales gradients.
 #
 # **Run 2** is sound.
 # </details>
@@ -1871,7 +1876,6 @@ else:
 # | batch norm in $D$ | | 56.3 | published, Miyato et al. 2018 |
 # | spectral norm in $D$ | | 29.3 | the same |
 # | real photographs | | 7.8 | the same |
-# | you should see | not measured yet | not measured yet | `make bench BENCH_ARGS=gan_full_size` measures it, on a GPU |
 # | yours | | | what the cells above print |
 #
 # Hold the published figures apart, too. Lucic et al. took for each method the best of many settings, searched for each data set anew, and in their code measure 10,000 drawn against the 10,000 test images. Miyato et al. trained $G$ for 100,000 steps, mostly with five of $D$ to each, with a $D$ of about twice as many layers as the one above, a batch norm without factors to learn

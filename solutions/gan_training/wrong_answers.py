@@ -263,6 +263,12 @@ def initialise(net):
     return net
 
 
+@wrong("dcgan", hint="`initialise` gives two nets the same weights, though the seed was another. Leave the seed to the caller.")
+def initialise(net):
+    torch.manual_seed(0)
+    return _initialise(net)
+
+
 @wrong("dcgan", hint="`initialise` should give back the net that it was given.")
 def initialise(net):
     _initialise(net)
@@ -528,6 +534,122 @@ def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
     loss_G.backward()
     opt_G.step()
     return loss_D, loss_G
+
+
+@wrong("training", hint="`non_saturating` is right for ordinary logits but wrong at ±10,000: a small constant is added inside the "
+                        "logarithm, or something is clipped on the way. `F.softplus` needs neither.")
+def non_saturating(real_logits, fake_logits):
+    cost = lambda logits: -torch.log(torch.sigmoid(logits) + 1e-8).mean()
+    return cost(real_logits) + cost(-fake_logits), cost(fake_logits)
+
+
+@wrong("training", hint="`non_saturating`: D's loss has its signs turned round, and teaches D to take fakes for real. −log D(x) is "
+                        "`F.softplus(-real_logits)`.")
+def non_saturating(real_logits, fake_logits):
+    return F.softplus(real_logits).mean() + F.softplus(-fake_logits).mean(), F.softplus(-fake_logits).mean()
+
+
+@wrong("training", hint="`play_round`: D's step hands `objective` the fakes' logits first, so D learns to take fakes for real. The real "
+                        "ones come first.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(fake.detach()), D(real))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: a loss has no graph, so that its `backward()` has nowhere to go: its logits were computed within "
+                        "`torch.no_grad()`, or detached. Cut off nothing but the fakes, and those in D's step alone.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    with torch.no_grad():
+        _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: G doesn't move, since the fakes of its own step are detached too. Keep `fake = G(z)` with its "
+                        "graph, and detach it for D's step alone.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z).detach()
+    loss_D, _ = objective(D(real), D(fake))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake)
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: the gradients are cleared after each step, and then G's `backward()` leaves new ones in D, which "
+                        "D's next step takes along. Clear a player's gradients right before its own `backward()`.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    loss_D.backward()
+    opt_D.step()
+    opt_D.zero_grad()
+    _, loss_G = objective(D(real), D(fake))
+    loss_G.backward()
+    opt_G.step()
+    opt_G.zero_grad()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: in D's step real images and fakes go through D in one batch, and batch norm mixes their "
+                        "statistics. Call D twice there, as in G's step.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(*D(torch.cat([real, fake.detach()])).split([len(real), len(fake)]))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake.detach())
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
+
+
+@wrong("training", hint="`play_round`: the penalty gets fakes that aren't detached, so D's `backward()` goes through it into G, and uses "
+                        "up the graph that G's step needs. Give it `fake.detach()` as well.")
+def play_round(D, G, opt_D, opt_G, real, z, objective, penalty=None):
+    fake = G(z)
+    loss_D, _ = objective(D(real), D(fake.detach()))
+    if penalty is not None:
+        loss_D = loss_D + penalty(D, real, fake)
+    opt_D.zero_grad()
+    loss_D.backward()
+    opt_D.step()
+    _, loss_G = objective(D(real), D(fake))
+    opt_G.zero_grad()
+    loss_G.backward()
+    opt_G.step()
+    return loss_D.item(), loss_G.item()
 
 
 # --- 3: when to stop ---
@@ -837,6 +959,59 @@ def diagnose(history):
     return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
 
 
+@wrong("monitor", hint="The root is missing: you hold a difference of scores against a variance, whose unit is the square of theirs. The "
+                       "standard error is the root of the whole sum.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (before.var() + last.var()) / quarter:
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+
+@wrong("monitor", hint="Your n stands outside the root. It is the variance of a mean that is s²/n: divide by n first, then take the root.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (before.var() + last.var()).sqrt() / quarter:
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+
+@wrong("monitor", hint="Scores that are all equal count as falling: 0 ≥ 2 · 0. The fall has to be *larger* than two standard errors.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() >= 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+
+@wrong("monitor", hint="`-len(loss_D) // 5` is `(-len(loss_D)) // 5`, which rounds away from 0: one step too many. Put brackets round "
+                       "`len(loss_D) // 5`.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-len(loss) // 5:].mean() < 0.05 else "slow"
+
+
 # --- 4: labels ---
 
 def _cost(logits, target):
@@ -913,21 +1088,31 @@ def flipped_optimum(p_data, p_g, flipped):
     return _share(flipped * p_data + (1 - flipped) * p_g, p_data, p_g)
 
 
-@wrong("smoothing", hint="`flipped_optimum`: where both densities are 0, 0/0 is NaN. Answer ½ there, with a divisor that isn't 0 either.")
+@wrong("smoothing", hint="`flipped_optimum`: where both densities are 0, 0/0 is NaN. Answer ½ there: `torch.where` puts it in the "
+                         "quotient's place.")
 def flipped_optimum(p_data, p_g, flipped):
     return ((1 - flipped) * p_data + flipped * p_g) / (p_data + p_g)
 
 
-@wrong("smoothing", hint="`flipped_optimum`: where both densities are small, but not 0, your answer is off.")
+@wrong("smoothing", hint="`flipped_optimum`: where both densities are small, but not 0, your answer is off. Their quotient counts, not "
+                         "their size: put another number in the place of the divisor only where that is 0.")
 def flipped_optimum(p_data, p_g, flipped):
     total = p_data + p_g
     return torch.where(total > 0, ((1 - flipped) * p_data + flipped * p_g) / (total + 1e-8), 0.5)
 
 
-@wrong("smoothing", hint="`flipped_optimum`: where both densities are small, but not 0")
+@wrong("smoothing", hint="`flipped_optimum`: the divisor is kept above a least number, which is far larger than p + q where both "
+                         "densities are small. Put another number in its place only where it is 0.")
 def flipped_optimum(p_data, p_g, flipped):
     total = p_data + p_g
     return torch.where(total > 0, ((1 - flipped) * p_data + flipped * p_g) / total.clamp(min=1e-12), 0.5)
+
+
+@wrong("smoothing", hint="`flipped_optimum`: what is added to the divisor is far larger than p + q where both densities are small. "
+                         "Put another number in its place only where it is 0.")
+def flipped_optimum(p_data, p_g, flipped):
+    total = p_data + p_g
+    return torch.where(total > 0, ((1 - flipped) * p_data + flipped * p_g) / (total + 1e-12), 0.5)
 
 
 def _noise(real_logits, fake_logits, factor, part=lambda logits: logits.square().mean() / len(logits)):
@@ -1228,6 +1413,12 @@ def clip_(net, c):
             value.clamp_(-c, c)
 
 
+@wrong("objectives", hint="`clip_`: autograd doesn't let a parameter be changed in place while it watches. Work within `torch.no_grad()`.")
+def clip_(net, c):
+    for parameter in net.parameters():
+        parameter.clamp_(-c, c)
+
+
 @wrong("objectives", hint="`clip_` caps numbers from above only. A weight of −3 has to become −c.")
 def clip_(net, c):
     with torch.no_grad():
@@ -1302,6 +1493,50 @@ def gradient_penalty(D, real, fake, share, target=1.0):
 @wrong("penalties", hint="All pairs are mixed alike: `share` has a number for each, and you use the first (or their mean) for all.")
 def gradient_penalty(D, real, fake, share, target=1.0):
     return ((_slopes(D, _between(real, fake, share[:1].expand(len(real)))).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="`share[:, None]` is (n, 1). It multiplies points; against images torch lays its first dimension along their "
+                         "height, not along the batch. It has to have as many dimensions as the samples.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    share = share[:, None]
+    return ((_slopes(D, share * real + (1 - share) * fake).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="`gradient_penalty` holds the mean of the norms against the target: slopes of 0 and 2 would cost nothing. Square "
+                         "each deviation, then take the mean.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return (_slopes(D, _between(real, fake, share)).norm(dim=1).mean() - target) ** 2
+
+
+@wrong("penalties", hint="`gradient_penalty` adds up over the batch. Over the pairs it is a mean.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share)).norm(dim=1) - target) ** 2).sum()
+
+
+def _slopes_by_backward(D, x):
+    x = x.detach().requires_grad_()
+    D(x).sum().backward(create_graph=True)
+    return x.grad.flatten(1)
+
+
+@wrong("penalties", hint="`gradient_penalty` changes the `.grad` of D's parameters, on which D's next step builds. `backward()` adds to "
+                         "them; `torch.autograd.grad` with respect to the samples gives back what you need and adds nothing.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes_by_backward(D, _between(real, fake, share)).norm(dim=1) - target) ** 2).mean()
+
+
+@wrong("penalties", hint="`r1` changes the `.grad` of D's parameters, on which D's next step builds. `backward()` adds to them; "
+                         "`torch.autograd.grad` with respect to the samples gives back what you need and adds nothing.")
+def r1(D, x):
+    return _slopes_by_backward(D, x).square().sum(dim=1).mean() / 2
+
+
+@wrong("penalties", hint="`r1` leaves its mark on the samples that it was given: they want a gradient from now on. Differentiate at a "
+                         "copy, `x.detach().requires_grad_()`.")
+def r1(D, x):
+    x.requires_grad_()
+    slope, = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+    return slope.flatten(1).square().sum(dim=1).mean() / 2
 
 
 @wrong("penalties", hint="The ½ in `r1` is missing.")
@@ -1435,6 +1670,55 @@ def spectral_norm(weight, u, iterations=1):
     return weight * (u @ matrix @ v), u
 
 
+@wrong("spectral_norm", hint="The weight comes back as a matrix. It should keep its shape: divide `weight` by σ, not the matrix that was "
+                             "made of it.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return matrix / (u @ matrix @ v), u
+
+
+@wrong("spectral_norm", hint="`spectral_norm` should give back two things: the weight, and u.")
+def spectral_norm(weight, u, iterations=1):
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        for _ in range(iterations):
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+    return weight / (u @ matrix @ v)
+
+
+@wrong("spectral_norm", hint="`SpectralNorm` writes into the u that it was given, which is the caller's. Keep a copy: `u.clone()`.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u)
+
+    def forward(self, weight):
+        normed, u = spectral_norm(weight, self.u)
+        if self.training:
+            self.u.copy_(u)
+        return normed
+
+
+@wrong("spectral_norm", hint="In eval mode `SpectralNorm` gives the weight back as it is, undivided. There, too, call `spectral_norm`, "
+                             "and throw the new u away.")
+class SpectralNorm(nn.Module):
+    def __init__(self, u):
+        super().__init__()
+        self.register_buffer("u", u.clone())
+
+    def forward(self, weight):
+        if not self.training:
+            return weight
+        normed, u = spectral_norm(weight, self.u)
+        self.u.copy_(u)
+        return normed
+
+
 @wrong("spectral_norm", hint="`SpectralNorm` forgets: each call begins with the first u again. Keep the new one, and a single iteration a step is enough.")
 class SpectralNorm(nn.Module):
     def __init__(self, u):
@@ -1500,7 +1784,8 @@ class SpectralNorm(nn.Module):
         return normed
 
 
-@wrong("spectral_norm", hint="u isn't saved with the net: a net that is loaded begins with another. Make it a buffer: `self.register_buffer(\"u\", u)`.")
+@wrong("spectral_norm", hint="u isn't saved with the net: a net that is loaded begins with another. Make it a buffer: "
+                             "`self.register_buffer(\"u\", u.clone())`.")
 class SpectralNorm(nn.Module):
     def __init__(self, u):
         super().__init__()
@@ -1554,6 +1839,11 @@ def pack(x, m):
 def pack(x, m):
     x = x[: len(x) // m * m]
     return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
+
+
+@wrong("packing", hint="`pack` gives back None, and no error, when samples are left over. Raise a ValueError when m doesn't divide n.")
+def pack(x, m):
+    return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]) if len(x) % m == 0 else None
 
 
 @wrong("packing", hint="`pack`: five samples don't make packs of two, and `reshape` says so in its own way. Ask first, and raise a ValueError when m doesn't divide n.")
@@ -1662,8 +1952,48 @@ def frechet_distance(mean_a, cov_a, mean_b, cov_b):
     return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (_root(cov_a) @ cov_b @ _root(cov_a)).trace()
 
 
-@wrong("frechet", hint="Of covariances that are singular (fewer images than features, say) the distance comes out wrong, or not at all.")
+@wrong("frechet", hint="A Cholesky factor isn't the symmetric root: L Lᵀ is Σ₁, and L L isn't, so L Σ₂ L isn't symmetric either. Take the "
+                       "root by `eigh`.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    root = torch.linalg.cholesky(cov_a)
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+
+
+@wrong("frechet", hint="With a Cholesky factor L of Σ₁, L Σ₂ Lᵀ doesn't have the eigenvalues of Σ₁Σ₂. Take the symmetric root of Σ₁, by "
+                       "`eigh`.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    root = torch.linalg.cholesky(cov_a)
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root.T).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+
+
+@wrong("frechet", hint="`torch.linalg.cholesky` asks for a matrix without an eigenvalue of 0, and a covariance may have some. Take the "
+                       "root by `eigh`, with the eigenvalues clamped at 0.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    root = torch.linalg.cholesky(cov_a)
+    cross = torch.linalg.eigvalsh(root.T @ cov_b @ root).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+
+
+@wrong("frechet", hint="`cov_a.sqrt()` is the root of each entry, and NaN where one is negative. The root of a matrix has the roots of "
+                       "its eigenvalues: take it by `eigh`.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    root = cov_a.sqrt()
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+
+
+@wrong("frechet", hint="The roots of Σ₁'s eigenvalues are taken without a clamp: by rounding, one that should be 0 may be a little "
+                       "negative, and its root is NaN. `clamp(min=0)` first, both times.")
 def frechet_distance(mean_a, cov_a, mean_b, cov_b):
     values, vectors = torch.linalg.eigh(cov_a)
     root = vectors * values.sqrt() @ vectors.T
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * torch.linalg.eigvalsh(root @ cov_b @ root).sqrt().sum()
+
+
+@wrong("frechet", hint="The second roots, those of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, are taken without a clamp: one that should be 0 may "
+                       "be a little negative, and its root is NaN. `clamp(min=0)` there too.")
+def frechet_distance(mean_a, cov_a, mean_b, cov_b):
+    root = _root(cov_a)
     return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * torch.linalg.eigvalsh(root @ cov_b @ root).sqrt().sum()
