@@ -50,7 +50,8 @@ Three notebooks come out, alike but for what follows:
     source     for nbgrader's own source/. Solutions in, instructor's cells left out. `nbgrader generate_assignment`
                makes the released notebook of it.
     solved     the instructor's, and a hand-in: the released notebook's metadata with the solutions and model answers in.
-               It keeps the instructor's cells; nbgrader takes them for cells that a learner has added.
+               It keeps the instructor's cells; nbgrader takes them for cells that a learner has added. Model answers stand
+               without the two lines around them, which Markdown would set as headings.
 """
 
 import ast
@@ -59,8 +60,10 @@ import functools
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Callable
 
@@ -403,6 +406,8 @@ def notebooks(course, lesson):
     kept = {cell.id: cell.metadata for cell in released.cells}
     for cell in full.cells:
         cell.metadata = copy.deepcopy(kept.get(cell.id, cell.metadata))
+        if cell.cell_type == "markdown":
+            cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
     return Notebooks(released, source, full)
 
 
@@ -520,15 +525,34 @@ def _collapsed(text):
 # --- Writing them ---
 
 def build(course, lesson):
-    """Write lessons/<lesson>/<lesson>.ipynb. Returns {lesson, path, cells, checks, points, changed}.
+    """Write lessons/<lesson>/<lesson>.ipynb. Returns {lesson, path, cells, checks, points, changed, recorded, kept}.
 
-    The order: the source is looked over, what the checks compare with is recorded, the notebook is written.
+    The order: the source is looked over, what the checks compare with is recorded, the notebook is written. One that somebody has
+    worked in is kept beside it, as <lesson>.<time>.ipynb: `kept`, else None.
     Raises LessonError, and writes nothing, when something is wrong with the source.
     """
     made = notebooks(course, lesson).released
     recorded = _recording(course.record, lesson)
+    path, kept = course.released(lesson), None
+    if worked_in(course, lesson):
+        kept = path.with_suffix(f".{datetime.now():%Y-%m-%dT%H-%M-%S}.ipynb")
+        shutil.copy2(path, kept)
+    return {**_summary(course, made, path), "changed": write(path, made), "recorded": bool(recorded),
+            "kept": kept and course.shown(kept)}
+
+
+def worked_in(course, lesson):
+    """A sentence, if somebody has written in a stub of the lesson's notebook in lessons/; else ""."""
+    from nbgrader.utils import compute_checksum
     path = course.released(lesson)
-    return {**_summary(course, made, path), "changed": write(path, made), "recorded": bool(recorded)}
+    try:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.metadata.get("nbgrader", {}).get("solution") and cell.metadata.nbgrader.checksum != compute_checksum(cell):
+                return (f"{course.shown(path)}: somebody has worked in it, in cell `{cell.id}`; `autograder build {lesson}` keeps a copy "
+                        "of that beside it, and writes it anew")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, nbformat.ValidationError):
+        pass  # no notebook, or none of ours
+    return ""
 
 
 def _recording(step, lesson):
@@ -605,8 +629,11 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
 
 # --- Whether what is there is what would be built ---
 
-def problems(course, lessons):
-    """What is wrong with these lessons, one line each: in their sources, or in lessons/. Writes nothing."""
+def problems(course, lessons, recorded=True):
+    """What is wrong with these lessons, one line each: in their sources, or in lessons/. Writes nothing.
+
+    recorded: look also whether what the checks compare with is up to date, which takes longer than all the rest.
+    """
     found = []
     for lesson in lessons:
         try:
@@ -616,19 +643,21 @@ def problems(course, lessons):
             continue
         found += _drift(course, lesson, made)
         try:
-            recorded = _recording(course.is_recorded, lesson)
+            current = not recorded or _recording(course.is_recorded, lesson)
         except LessonError as error:
             found += error.problems
             continue
-        if not recorded:
+        if not current:
             found.append(f"course_lib/checks/{lesson}.snapshot: isn't what the solution gives; run `autograder build {lesson}`")
     return found
 
 
 def orphans(course):
-    """One line for each notebook in lessons/ that has no source; the start page, which `course lab` writes there, needs none."""
+    """One line for each notebook in lessons/ that has no source; the start page, which `course lab` writes there, and what `build` has
+    kept need none."""
     wanted = {course.released(lesson) for lesson in course.lessons()} | {course.root / "lessons" / start_page.PAGE.name}
-    there = [path for path in (course.root / "lessons").glob("**/*.ipynb") if ".ipynb_checkpoints" not in path.parts]
+    there = [path for path in (course.root / "lessons").glob("**/*.ipynb")
+             if ".ipynb_checkpoints" not in path.parts and "." not in path.stem]
     return [f"{course.shown(path)}: no source makes this notebook; delete it, or add solutions/{path.stem}/{path.stem}.py"
             for path in sorted(there) if path not in wanted]
 
@@ -641,6 +670,8 @@ def _drift(course, lesson, wanted):
     text = path.read_bytes()
     if text == as_text(wanted).encode():
         return []
+    if work := worked_in(course, lesson):
+        return [work]
     try:
         there = json.loads(text)
         cells = {cell.get("id"): cell for cell in there["cells"]}

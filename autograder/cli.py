@@ -8,7 +8,7 @@ imports what it needs itself, so that `--help` comes at once.
 import argparse
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from course_lib.cli import reader_is_gone
@@ -39,7 +39,7 @@ def main(argv=None, course=None):
         print(f"autograder: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("autograder: interrupted; what was written is whole", file=sys.stderr)
+        print("autograder: interrupted; what was written is whole. Run the same command to go on", file=sys.stderr)
         return 130
 
 
@@ -170,7 +170,8 @@ def _line(built):
         return f"{built['lesson']}: {built['path']}{', executed' if built['executed'] else ''}"
     state = "written" if built["changed"] else "unchanged"
     return (f"{built['lesson']}: {built['path']} {state}{', its checks recorded anew' if built['recorded'] else ''}; "
-            f"{_count(built['cells'], 'cell')}, {_count(built['checks'], 'check')}, {_count(built['points'], 'point')}")
+            f"{_count(built['cells'], 'cell')}, {_count(built['checks'], 'check')}, {_count(built['points'], 'point')}"
+            + (f"; somebody had worked in it, and that is kept as {built['kept']}" if built["kept"] else ""))
 
 
 def _count(things, noun):
@@ -187,14 +188,16 @@ in, and after looking for solutions, instructor's text, outputs and personal pat
 date. A learner unpacks it and runs `make lab`.""", """\
 examples:
   autograder release                      dist/<project>-<version>.zip
-  autograder release --out week1.zip""", run_release)
+  autograder release --out week1.zip
+  autograder release --out week2.zip --lessons sanet,fine_tuning""", run_release)
     parser.add_argument("--out", metavar="FILE.zip", type=Path, help="where to write it")
+    parser.add_argument("--lessons", metavar="A,B", help="only these lessons' notebooks")
     parser.add_argument("--json", action="store_true", help="say what was done, or what is wrong, as JSON")
 
 
 def run_release(arguments, course):
     from autograder.release import release
-    made = release(course, arguments.out)
+    made = release(course, arguments.out, arguments.lessons.split(",") if arguments.lessons else ())
     print(json.dumps(made, indent=1) if arguments.json else
           f"{made['path']}: {_count(made['files'], 'file')}, {made['bytes'] / 1024:.0f} KB")
     return 0
@@ -354,22 +357,31 @@ def run_grade(arguments, course):
               file=sys.stderr)
     terms = Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
                              isolated=not arguments.unsafe, all_cells=arguments.all_cells)
-    with tqdm(desc=arguments.lesson, unit="hand-in", file=sys.stderr) as bar:
+    with ExitStack() as stack:
+        bars = []
+
+        def begin(left, total, processes):
+            print(f"grading {_count(left, 'hand-in')} on {processes} process{'' if processes == 1 else 'es'}", file=sys.stderr)
+            bars.append(stack.enter_context(  # none in a file
+                tqdm(desc=arguments.lesson, unit="hand-in", total=total, initial=total - left, file=sys.stderr, disable=None)))
+
         def tell(result, done, total, fresh):
             if not arguments.json:
                 tqdm.write(f"{_graded(result)}{'' if fresh else ' (as before)'}")
-            bar.total = total
-            bar.update(done - bar.n)
+                sys.stdout.flush()
+            for bar in bars:
+                bar.update()
 
         results = grading.grade(_classroom(arguments), course, arguments.lesson, terms=terms, source=arguments.submitted,
                                 students=_students(arguments), jobs=arguments.jobs, scheduler=arguments.scheduler,
-                                regrade=arguments.regrade, tell=tell)
+                                regrade=arguments.regrade, begin=begin, tell=tell)
     if arguments.json:
         print(json.dumps([result.summary() for result in results], indent=1, ensure_ascii=False))
         return 0
     waiting = [result for result in results if result.status != "graded"]
-    wait = f"; {len(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for you:" if waiting else ""
-    print(f"{_count(results, 'hand-in')} graded{wait}")
+    in_part = sum(result.judged for result in waiting)
+    counts = {"graded": len(results) - len(waiting), "graded in part": in_part, "not graded": len(waiting) - in_part}
+    print(", ".join(f"{count} {what}" for what, count in counts.items() if count) + (". For you to look at:" if waiting else ""))
     for result in waiting:
         reasons = dict.fromkeys(each.hint for each in result.verdicts if each.verdict == "not graded")
         print(f"  {result.student}: {' '.join(reasons)}")
@@ -452,7 +464,8 @@ examples:
   course present gan_math
   course present gan_math --out talk --again
   COURSE_SCALE=smoke course present gan_math              shorter trainings
-  jupyter nbconvert --to slides presented/gan_math.ipynb  slides of it; those ask a network for reveal.js""", _with_this_course(run_present))
+  jupyter nbconvert --to slides --SlidesExporter.reveal_scroll=True presented/gan_math.ipynb
+                                                          slides of it; those ask a network for reveal.js""", _with_this_course(run_present))
     parser.add_argument("lesson", metavar="LESSON")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: presented/ of the course)")
     parser.add_argument("--again", action="store_true", help="run it even if nothing has changed")

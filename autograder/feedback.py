@@ -44,6 +44,18 @@ details { margin: .6rem 0 }
 {%- if result.submitted %} · handed in {{ result.submitted|moment }}{% endif %}
 {%- if result.graded %} · judged {{ result.graded|moment }}{% endif %}
 {%- if result.judged_by.get("scale") %}, at the scale “{{ result.judged_by.get("scale") }}”{% endif %}</p>
+{% if result.problem %}
+<section class="card not-graded">
+<p><span class="mark">Your file could not be read:</span> {{ inline(result.problem) }}{{ "" if result.problem.endswith((".", "?")) else "." }}
+Hand it in again.</p>
+{% if result.total %}
+<p>Your instructor gave {{ result.total|number }} of {{ result.max_total|points }}.</p>
+{% endif %}
+{% for comment in result.comments.values() %}
+{{ given(comment) }}
+{% endfor %}
+</section>
+{% else %}
 <p class="summary">
 {% if passed < result.verdicts|length %}
 {{ passed }} of {{ result.verdicts|length }} checks pass
@@ -87,13 +99,13 @@ of {{ result.by_hand|sum(attribute="max_points")|points }}</td></tr>
 {% if each.detail %}
 <p class="quiet">{{ inline(each.detail) }}</p>
 {% endif %}
-{% if each.points %}
-<p class="quiet">Your instructor has given the points all the same.</p>
-{% endif %}
 {% elif each.verdict != PASSED %}
 <p class="hint">{{ inline(each.hint.split("\\n")[0]) }}</p>
-<p class="quiet">{{ "Your instructor has looked at it and given the points." if each.verdict == BY_HAND
-   else "This costs you nothing yet: your instructor will look at it and give the points." }}</p>
+{% endif %}
+{% if each.verdict == NOT_GRADED %}
+<p class="quiet">This costs you nothing yet: your instructor will look at it and give the points.</p>
+{% elif each.verdict == BY_HAND or each.points != (each.max_points if each.verdict == PASSED else 0) %}
+<p class="quiet">Your instructor gave {{ each.points|number }} of {{ each.max_points|number }}.</p>
 {% endif %}
 {% if each.figures %}
 <p class="quiet">Measured:
@@ -152,6 +164,7 @@ of {{ result.by_hand|sum(attribute="max_points")|points }}</td></tr>
 {% endfor %}
 </section>
 {% endfor %}
+{% endif %}
 {% endif %}
 {% endblock %}
 """)
@@ -212,9 +225,9 @@ def png(encoded, room=PICTURES_CHARACTERS):
 def write_all(classroom, course, lesson, students=None):
     """Write the pages of `students`, or of all whose submissions were graded. Returns their paths.
 
-    Raises LessonError for a student without a result.
+    Raises LessonError for a student without a result, and for a class without any.
     """
-    results = {result.student: result for result in classroom.load_all(lesson)}
+    results = {result.student: result for result in pages.results_of(classroom, lesson)}
     missing = [student for student in students or () if student not in results]
     if missing:
         raise LessonError(f"{lesson}: there is no result of {student!r}; `autograder grade {lesson}` makes one"

@@ -12,7 +12,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
-from autograder import gradebook, handin, record
+from autograder import build, gradebook, handin, record
 from autograder.errors import LessonError
 from autograder.judge import Judge
 from autograder.splice import Spliced, splice
@@ -24,15 +24,18 @@ DEATHS = 1  # of workers that a submission may have seen, before it is tried alo
 
 
 def grade(classroom, course, lesson, *, terms=None, source=None, students=None, jobs=None, scheduler=None, regrade=False,
-          tell=lambda result, done, total, fresh: None):
+          begin=lambda left, total, processes: None, tell=lambda result, done, total, fresh: None):
     """Grade the hand-ins in `source` (default: the class's submitted/) and return their Results, by student.
 
     terms: the Terms; by default those of this machine. students: only these. jobs: processes on this machine (default: its
-    cores); scheduler: the address of a Dask scheduler instead. regrade: also what is graded already. tell: called for each
-    result, with how many of how many are done, and whether it was judged just now. Raises LessonError for what keeps the
-    whole class from being graded.
+    cores); scheduler: the address of a Dask scheduler instead. regrade: also what is graded already. begin: called before the
+    first is judged, with how many of how many are left, and by how many processes. tell: called for each result, with how
+    many of how many are done, and whether it was judged just now. Raises LessonError for what keeps the whole class from
+    being graded.
     """
     terms = terms or Terms.of(course, lesson)
+    if work := build.worked_in(course, lesson):  # what a hand-in lacks is taken from there, and what it runs may read it
+        raise LessonError(work)
     handins = handin.find(Path(source or classroom.root / "submitted"), lesson, students, set(course.lessons()) - {lesson})
     released, keys, secret, results, pending = terms.released(), judge_keys(lesson, terms.scale), classroom.secret, {}, {}
     try:
@@ -61,6 +64,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
                 pending[each.student] = dataclasses.replace(each, data=None), spliced, None if regrade else known
         if pending:
             with _cluster(jobs or _room(terms), scheduler, terms, len(pending)) as client:
+                begin(len(pending), len(handins), len(client.nthreads()))
                 for name, outcome in _outcomes(client, terms, secret, keys, pending):
                     each, spliced, _ = pending[name]
                     keep(_dated(here.not_graded(name, outcome, spliced) if isinstance(outcome, str) else outcome, each))
@@ -85,7 +89,7 @@ def is_current(known, spliced, keys, all_cells=False):
     """Whether a Result is of this content, and every verdict of the code that judges now; with all_cells, whether all were run."""
     return (known is not None and known.content == spliced.content and (known.judged_by.get("all_cells") or not all_cells)
             and {each.check: each.key for each in known.verdicts} == keys
-            and (not spliced.problem or {each.hint for each in known.verdicts} == {spliced.problem}))
+            and known.problem == spliced.problem)
 
 
 def _spliced(released, each):

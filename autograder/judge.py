@@ -82,7 +82,7 @@ class Judge:
                     for name, check in checks_of(self.lesson).items()]
         questions = [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points) for cell in self._answer_cells()]
         return Result(student, self.lesson, verdicts, questions, dict(spliced.sources), notes=list(spliced.notes),
-                      content=spliced.content, judged_by=self._judged_by(), graded=_now())
+                      content=spliced.content, judged_by=self._judged_by(), graded=_now(), problem=spliced.problem)
 
     def seed(self, student, check, content, attempt=0):
         """The 32 bytes that seed a check's inputs: the same for the same submission, and of no use for another."""

@@ -112,6 +112,14 @@ def marked(result, manual=None):
         late_penalty=manual.penalty if manual else 0.0, changed=bool(manual and manual.waits))
 
 
+def results_of(classroom, lesson):
+    """All Results of a lesson, by student. Raises LessonError where there are none."""
+    results = classroom.load_all(lesson)
+    if not results:
+        raise LessonError(f"no results of {lesson} in {classroom.root}; grade first, or name the class with --class")
+    return results
+
+
 def manual_of(classroom, lesson, students=None):
     """{student: autograder.gradebook.Total}; empty where the class has no gradebook yet."""
     from autograder import gradebook

@@ -1,10 +1,11 @@
 """The instructor's notebook of a lesson, executed, in two shapes: a notebook with slide marks, and one HTML file that needs nothing else.
 
-Slides follow the headings: `#` and `##` begin one, `###` one below it; the instructor's cells are notes; setup and checks are skipped.
-JupyterLab shows the marks, and `jupyter nbconvert --to slides` makes slides of them.
+Slides follow the headings: `#` and `##` begin one, `###` one below it, and so does code, with what stands below it up to the next; the
+instructor's cells are notes; setup and checks are skipped. JupyterLab shows the marks, and `jupyter nbconvert --to slides` makes slides
+of them.
 
 In the HTML file pictures are embedded, formulas are drawn by a MathJax that is part of it, and an explorable shows its picture and
-what stands below it as they were when the notebook ran.
+what stands below it as they were when the notebook ran. What only a room is shown isn't in it.
 """
 
 import base64
@@ -21,7 +22,9 @@ from course_lib.files import whole
 
 WIDGET, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 _HEADING = re.compile(r"\s*(#{1,3}) ")
+_PARTS = re.compile(r"^(?=#{2,3} )", re.MULTILINE)
 _SILENT = ("TextModel", "ButtonModel")  # they say nothing in a still picture
+_UNSTARTED = "A training is started here by a press of a button, in the notebook and in the demo."
 _PAGE = """\
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -59,7 +62,8 @@ def present(course, lesson, folder, again=False, report=lambda done, total, cell
 
 
 def marked(notebook):
-    """The notebook, with a slide mark on each cell, and without the lines that enclose solutions."""
+    """The notebook, with a slide mark on each cell, text in a cell for each heading, and without the lines that enclose solutions."""
+    notebook.cells = [part for cell in notebook.cells for part in _parts(cell)]
     for number, cell in enumerate(notebook.cells):
         cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
         tags, heading = cell.metadata.get("tags", ()), _HEADING.match(cell.source) if cell.cell_type == "markdown" else None
@@ -70,9 +74,18 @@ def marked(notebook):
         elif heading or number == 0:
             kind = "subslide" if heading and len(heading[1]) == 3 else "slide"
         else:
-            kind = "-"
+            kind = "subslide" if cell.cell_type == "code" else "-"
         cell.metadata["slideshow"] = {"slide_type": kind}
     return notebook
+
+
+def _parts(cell):
+    """The cell, or, since only a cell can begin a slide, a cell for each heading in a text that learners see."""
+    texts = [cell.source]
+    if cell.cell_type == "markdown" and "nbgrader" not in cell.metadata and "instructor" not in cell.metadata.get("tags", ()):
+        texts = [text.strip() for text in _PARTS.split(cell.source) if text.strip()] or texts
+    return [nbformat.from_dict(cell | {"id": f"{cell.id[:60]}-{number}" if number else cell.id, "source": text})
+            for number, text in enumerate(texts)]
 
 
 def _is_executed(path, wanted):
@@ -88,6 +101,7 @@ def _is_executed(path, wanted):
 
 def as_page(notebook):
     """The executed notebook as HTML that loads nothing."""
+    notebook.cells = [cell for cell in notebook.cells if not {"demo", "instructor"} <= set(cell.metadata.get("tags", ()))]
     models = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
@@ -108,6 +122,8 @@ def _still(model_id, models):
     if model is None:
         return ""
     state = model["state"]
+    if "live-training" in state.get("_dom_classes", ()):
+        return f"<p>{_UNSTARTED}</p>"
     if state.get("children"):
         inside = "".join(_still(child.removeprefix("IPY_MODEL_"), models) for child in state["children"])
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:start">{inside}</div>' if model["model_name"] == "HBoxModel" else inside

@@ -32,17 +32,19 @@ DATE = (2020, 1, 1, 0, 0, 0)
 PERSONAL_PATH = re.compile(r"(?<![\w.~/-])/(?:home|root|Users)/\w|(?<!\w)[A-Za-z]:\\+Users\\")
 
 
-def release(course, out=None):
+def release(course, out=None, lessons=()):
     """Pack the course's release into `out` (default: dist/<project>-<version>.zip) and return {path, files, bytes}.
 
+    lessons: whose notebooks go in; all by default.
     Raises LessonError with one line for each thing that keeps it from being released; then nothing is written.
     """
-    wrong = problems(course, course.lessons()) + orphans(course)
+    lessons = course.choose(lessons)
+    wrong = problems(course, lessons, recorded=False) + orphans(course) or problems(course, lessons)
     if wrong:
         raise LessonError(wrong)
-    if not course.lessons():
+    if not lessons:
         raise LessonError("there is nothing to release: solutions/ has no lesson")
-    files = contents(course)
+    files = contents(course, lessons)
     wrong = leaks_in(course, files)
     if wrong:
         raise LessonError(wrong)
@@ -52,8 +54,8 @@ def release(course, out=None):
     return {"path": course.shown(out), "files": len(files), "bytes": out.stat().st_size}
 
 
-def contents(course):
-    """What goes into a release: {path in it: bytes}. Raises LessonError for a file that is missing or a link."""
+def contents(course, lessons=()):
+    """What goes into a release of these lessons, by default of all: {path in it: bytes}. Raises LessonError for a file that is missing or a link."""
     files = {}
     for name in FILES:
         path = course.root / name
@@ -61,7 +63,7 @@ def contents(course):
             files[name] = _for_learners(name, path.read_text(encoding="utf-8")).encode()
         elif name not in OPTIONAL:
             raise LessonError(f"{name} is missing, and learners need it")
-    paths = [course.released(lesson) for lesson in course.lessons()]
+    paths = [course.released(lesson) for lesson in course.choose(lessons)]
     paths += [path for path in (course.root / "course_lib").rglob("*") if not path.is_dir() and _belongs(path, course)]
     for path in paths:
         if path.is_symlink():

@@ -33,7 +33,7 @@ def table(results):
 
     json.dumps can make JSON of it. Of whole submissions:
 
-        submissions                    how many
+        submissions, judged            how many, and how many of which any check came to a verdict: the next four are over these
         points                         {median, greatest, least, of}, from checks
         seconds, cells_seconds, memory {median, greatest}, memory in bytes
         not_graded                     [[student, reason, [checks]]]
@@ -42,7 +42,7 @@ def table(results):
 
     checks, {name: …}:
 
-        max_points, pass_rate          a number, and one from 0 to 1
+        max_points, pass_rate          a number, and one from 0 to 1, of those that passed or failed
         passed, failed, by hand, not graded    how many
         hints                          [[hint, how often]], most given first
         seconds, memory                {median, greatest}
@@ -61,11 +61,12 @@ def table(results):
             by_check[judged.check].append((judged, result))
         for question in result.by_hand:
             by_question[question.question].append((question, result))
-    points, most = [result.points for result in results], [result.max_points for result in results]
+    judged = [result for result in results if result.judged]
+    points, most = [result.points for result in judged], [result.max_points for result in judged]
     return {
-        "submissions": len(results),
+        "submissions": len(results), "judged": len(judged),
         "points": _spread(points) | {"least": min(points, default=None), "of": max(most, default=None)},
-        **{name: _spread([getattr(result, name) for result in results]) for name in ("seconds", "cells_seconds", "memory")},
+        **{name: _spread([getattr(result, name) for result in judged]) for name in ("seconds", "cells_seconds", "memory")},
         "checks": {name: _check(judged) for name, judged in by_check.items()},
         "questions": {name: _question(asked) for name, asked in by_question.items()},
         "not_graded": [[result.student, *reason] for result in results for reason in _reasons(result).items()],
@@ -82,10 +83,11 @@ def _check(judged):
             figures[name].append([value, each.verdict, result.judged_by.get("scale")])
     return {"max_points": max(each.max_points for each, _ in judged),
             **{verdict: sum(each.verdict == verdict for each, _ in judged) for verdict in pages.LOOKS},
-            "pass_rate": statistics.mean(each.verdict == PASSED for each, _ in judged),
+            "pass_rate": statistics.mean(came_to) if (came_to := [each.verdict == PASSED for each, _ in judged
+                                                                  if each.verdict in (PASSED, FAILED)]) else None,
             "hints": _most_given([each.hint for each, _ in judged if each.verdict == FAILED]),
-            "seconds": _spread([each.seconds for each, _ in judged]),
-            "memory": _spread([each.memory for each, _ in judged]),
+            "seconds": _spread([each.seconds for each, result in judged if result.judged]),
+            "memory": _spread([each.memory for each, result in judged if result.judged]),
             "figures": dict(figures)}
 
 
@@ -124,8 +126,8 @@ def _spread(values):
 def csv(results, manual={}):
     """One row a student, as CSV: the points of each check and question, the verdicts, and the sums.
 
-    manual: {student: what a person gave, as autograder.gradebook.totals says it}. Empty cells: not given yet, or not part
-    of that submission.
+    manual: {student: what a person gave, as autograder.gradebook.totals says it}. Empty cells: not judged or given yet, or not
+    part of that submission.
     """
     results = [pages.marked(result, manual.get(result.student)) for result in results]
     checks = list(dict.fromkeys(judged.check for result in results for judged in result.verdicts))
@@ -138,8 +140,9 @@ def csv(results, manual={}):
     rows.writerow(map(_cell, head))
     for result in results:
         judged, given = _by_name(result)
-        row = [getattr(result, name) for name in COLUMNS]
-        row += [getattr(judged.get(check), what, None) for check in checks for what in ("points", "verdict")]
+        row = [None if name in ("points", "total") and not result.judged else getattr(result, name) for name in COLUMNS]
+        for each in map(judged.get, checks):
+            row += [each.points if each and each.verdict != NOT_GRADED else None, each and each.verdict]
         rows.writerow(map(_cell, row + [given.get(question) for question in questions]))
     return text.getvalue()
 
@@ -162,7 +165,7 @@ def _cell(value):
 @course_style()
 def _points_plot(results):
     """How the points from checks are distributed, in bars one point wide."""
-    most = max((result.max_points for result in results), default=1)
+    most = max(result.max_points for result in results)
     figure, axes = new_figure(5.2, 2.5, [["points"]])
     axes["points"].hist([result.points for result in results], bins=[edge - 0.5 for edge in range(math.ceil(most) + 2)],
                         color=BLUE, edgecolor="white")
@@ -249,7 +252,7 @@ thead th { vertical-align: bottom }
 .tall { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 14rem }
 {% endblock %}
 {% macro spread(values, of=1, form="%.1f") %}
-{{ form|format(values.median / of) }} / {{ form|format(values.greatest / of) }}
+{% if values.median is none %}?{% else %}{{ form|format(values.median / of) }} / {{ form|format(values.greatest / of) }}{% endif %}
 {%- endmacro %}
 {% block main %}
 <h1>{{ lesson.title }}: the class</h1>
@@ -263,8 +266,14 @@ A hostile submission could have forged such a verdict, or harmed the machine.</p
 {% if not table.submissions %}
 <p class="summary">Nothing has been graded yet.</p>
 {% else %}
-<p class="summary">Median {{ table.points.median|number }} of {{ table.points.of|points }} from checks;
+<p class="summary">
+{% if table.judged %}
+Median {{ table.points.median|number }} of {{ table.points.of|points }} from checks;
 {{ table.points.least|number }} at least, {{ table.points.greatest|number }} at most.
+{% endif %}
+{% if table.judged < table.submissions %}
+{{ table.submissions - table.judged }} not graded at all, and left out of these figures.
+{% endif %}
 {% if waiting %}
 <a href="#waiting">{{ waiting }} {{ "submission waits" if waiting == 1 else "submissions wait" }} for a person.</a>
 {% else %}
@@ -292,7 +301,7 @@ Nothing waits for a person.
 {% for verdict in shown %}
 <td class="number">{{ check[verdict] }}</td>
 {% endfor %}
-<td class="number">{{ "%.0f %%"|format(100 * check.pass_rate) }}</td>
+<td class="number">{{ "?" if check.pass_rate is none else "%.0f %%"|format(100 * check.pass_rate) }}</td>
 <td class="number">{{ spread(check.seconds) }}</td><td class="number">{{ spread(check.memory, 1e6, "%.0f") }}</td></tr>
 {% endfor %}
 </tbody>
@@ -383,11 +392,12 @@ of which its own cells {{ spread(table.cells_seconds) }} s; {{ spread(table.memo
 {% for result in results %}
 {% set checks, questions = by_name[loop.index0] %}
 <tr><th scope="row" class="text">{{ result.student }}</th>
-<td class="number">{{ result.total|number }}{{ " + ?" if result.waiting else "" }}</td>
+<td class="number">
+{%- if result.judged %}{{ result.total|number }}{{ " + ?" if result.waiting }}{% else %}?{% endif %}</td>
 {% for name in table.checks %}
 {% set judged = checks.get(name) %}
 {% if judged %}
-<td class="number {{ judged.verdict|dashed }}">{{ mark(judged.verdict) }} {{ judged.points|number }}</td>
+<td class="number {{ judged.verdict|dashed }}">{{ mark(judged.verdict) }}{% if judged.verdict != NOT_GRADED %} {{ judged.points|number }}{% endif %}</td>
 {% else %}
 <td></td>
 {% endif %}
@@ -425,20 +435,22 @@ def page(lesson, results, manual={}):
         scales=sorted({str(result.judged_by["scale"]) for result in results if result.judged_by.get("scale")}),
         waiting=sum(result.waiting > 0 for result in results),
         shown=[look for look in pages.LOOKS if look != pages.BY_HAND or any(check[look] for check in checks.values())],
-        pictures=_class_pictures(results, figures) if results else [],
+        pictures=_class_pictures(results, figures),
         training=list(_training_pictures(checks, lesson)),
         results=results, by_name=list(map(_by_name, results)), late=any(result.late_penalty for result in results))
 
 
 def _class_pictures(results, figures):
-    """[(picture, its text)]: the points, and the checks' verdicts if there are any."""
-    points = figures["points"]
-    yield _points_plot(results), ("Bars: how many submissions have how many points from checks. "
-                                  f"Median {points['median']:g} of {points['of']:g}, from {points['least']:g} to "
-                                  f"{points['greatest']:g}.")
+    """(picture, its text): the points, and the checks' verdicts, each if there are any."""
+    points, judged = figures["points"], [result for result in results if result.judged]
+    if judged:
+        yield _points_plot(judged), ("Bars: how many submissions have how many points from checks. "
+                                     f"Median {points['median']:g} of {points['of']:g}, from {points['least']:g} to "
+                                     f"{points['greatest']:g}.")
     if figures["checks"]:
-        rates = ", ".join(f"{name} {check['pass_rate']:.0%}" for name, check in figures["checks"].items())
-        yield _checks_plot(figures["checks"]), f"Stacked bars: verdicts by check. Pass rates: {rates}."
+        rates = ", ".join(f"{name} {check['pass_rate']:.0%}" for name, check in figures["checks"].items()
+                          if check["pass_rate"] is not None)
+        yield _checks_plot(figures["checks"]), f"Stacked bars: verdicts by check. Pass rates: {rates or 'none'}."
 
 
 def _training_pictures(checks, lesson):
@@ -452,8 +464,8 @@ def _training_pictures(checks, lesson):
 
 
 def write(classroom, course, lesson):
-    """Write the class's page and table. Returns (HTML path, CSV path). Raises LessonError for a lesson that isn't there."""
-    about, results = pages.released(course, lesson), classroom.load_all(lesson)
+    """Write the class's page and table. Returns (HTML path, CSV path). Raises LessonError for a lesson or results that aren't there."""
+    about, results = pages.released(course, lesson), pages.results_of(classroom, lesson)
     manual, folder = pages.manual_of(classroom, lesson), classroom.root / "reports"
     return (pages.write(folder / f"{lesson}.html", page(about, results, manual)),
             pages.write(folder / f"{lesson}.csv", csv(results, manual)))

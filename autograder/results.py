@@ -75,7 +75,7 @@ class Result:
     is the same submission. submitted: when it was handed in (ISO, UTC), if that is known. judged_by: scale, device,
     sandbox ("bubblewrap" or "none"), versions, whether all cells were run, and the fingerprint of the class's secret. seconds: from first cell to
     last verdict. cells_seconds: of the submission's own cells. memory: the most bytes it held. received: sentences about
-    the hand-in itself, as it was last found.
+    the hand-in itself, as it was last found. problem: why nothing could be read of it, or "".
     """
 
     student: str
@@ -93,6 +93,7 @@ class Result:
     cells_seconds: float = 0.0
     memory: int = 0
     received: list = field(default_factory=list)
+    problem: str = ""
 
     @property
     def all_notes(self):
@@ -103,6 +104,11 @@ class Result:
     def status(self):
         """GRADED, or NOT_GRADED when at least one check waits for a person."""
         return NOT_GRADED if any(each.verdict == NOT_GRADED for each in self.verdicts) else GRADED
+
+    @property
+    def judged(self):
+        """Whether any check came to a verdict; where none did, the points say nothing."""
+        return any(each.verdict != NOT_GRADED for each in self.verdicts)
 
     @property
     def points(self):

@@ -103,9 +103,9 @@ def arguments(sights, prepared, data=False):
         for path in (SYSTEM_DATA, *_installed(PACKAGED_DATA)):
             if path.is_dir():
                 made += ["--ro-bind", str(prepared / "data"), str(path)]
-    if sights.lesson:
-        for file in sorted(sights.lesson.glob("*.ipynb")):
-            made += ["--ro-bind", str(file), f"{HOME}/{file.name}"]
+    if sights.lesson:  # the lesson's own notebook only: others beside it may hold somebody's work
+        name = f"{sights.lesson.name}.ipynb"
+        made += ["--ro-bind-try", str(sights.lesson / name), f"{HOME}/{name}"]
     made += ["--ro-bind", str(BOX), INSIDE_BOX]
     if sights.gpu:
         for device in sorted(Path("/dev").glob("nvidia*")):

@@ -34,7 +34,6 @@ from course_lib.card import points_text, printable
 from course_lib.lessons import in_order
 from course_lib.scale import current_scale
 
-GUIDES = {"README": "Set it up and use it"}  # what isn't called by its own heading
 CSS = Path(__file__).with_name("website.css")
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 WIDGET_VIEW, WIDGET_STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
@@ -48,7 +47,7 @@ SETTINGS = {
     "html_context": {"default_mode": "auto"},
     "html_static_path": ["_static"], "html_css_files": ["website.css"],
     "html_copy_source": False, "html_show_sourcelink": False, "html_show_sphinx": False,
-    "language": "en", "smartquotes": False,
+    "language": "en", "smartquotes": False, "author": "", "html_show_copyright": False,
     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"], "myst_heading_anchors": 4,
     "mathjax_path": "mathjax/tex-chtml.js", "mathjax3_config": {"options": {"enableMenu": False}},
     "nb_execution_mode": "off", "nb_render_plugin": "course", "nb_merge_streams": True, "nb_output_stderr": "remove",
@@ -117,8 +116,12 @@ def _key(course, lesson, solved):
 # --- From an executed notebook to a page ---
 
 def page(course, lesson, notebook, solutions=False):
-    """The notebook of the page: `notebook`, solved and executed, without what readers don't get and what needs a kernel."""
-    stubs = {cell.id: cell.source for cell in build.notebooks(course, lesson).released.cells}
+    """The notebook of the page: `notebook`, solved and executed, without what readers don't get and what needs a kernel.
+
+    Its second cell says whose results are on it.
+    """
+    built = build.notebooks(course, lesson)
+    stubs, sources = ({cell.id: cell.source for cell in each.cells} for each in (built.released, built.source))
     widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     made = nbformat.v4.new_notebook(metadata={key: notebook.metadata[key] for key in ("kernelspec", "language_info", "course")})
     for cell in notebook.cells:
@@ -129,13 +132,22 @@ def page(course, lesson, notebook, solutions=False):
         if cell.cell_type == "code":
             cell.outputs = [shown for output in cell.outputs for shown in _still(output, widgets)]
         if marks.get("solution"):
-            made.cells += _exercise(cell, stubs[cell.id], marks, solutions)
+            made.cells += _exercise(cell, stubs[cell.id], sources[cell.id], marks, solutions)
         else:
             made.cells.append(cell)
+    note = FOR_READING.format(where="are folded away below them" if solutions else "aren't shown")
+    made.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="for-reading"))
     return made
 
 
-def _exercise(cell, stub, marks, solutions):
+FOR_READING = """\
+:::{{note}}
+This page is for reading. The exercises stand as you would get them; the results and verdicts are those of the solutions, which {where}.
+Where it says `?` for a prediction, yours will stand. To do all this yourself, [set the course up](../../README.md).
+:::"""
+
+
+def _exercise(cell, stub, source, marks, solutions):
     """The cells in the place of a solution cell or of a question in words: what learners get and, with solutions, the answer."""
     answer = copy.deepcopy(cell)
     answer.id = f"{cell.id}-answer"
@@ -146,7 +158,7 @@ def _exercise(cell, stub, marks, solutions):
         if solutions:
             cell.outputs = []
     else:
-        hidden = ["\n".join(region) for region in build.regions(answer.source)]
+        hidden = ["\n".join(region) for region in build.regions(source)]
         answer.source = "\n\n".join(["<details><summary>A model answer</summary>", *hidden, "</details>"])
         cell.source = f"> Here you answer in your own words. A person grades it: {points_text(marks['points'])}."
         solutions = solutions and hidden
@@ -245,9 +257,11 @@ def _source(course, pages, solutions):
     files["index.md"] = INDEX.format(
         heading=heading, introduction=introduction, cards=cards,
         solutions="Each exercise has its solution, folded away." if solutions else "The solutions aren't in them.",
-        lessons="\n".join(f"lessons/{lesson}/{lesson}" for lesson in order),
-        guides="\n".join(f"{GUIDES[path.stem]} <{path.stem}>" if path.stem in GUIDES else
-                         path.relative_to(course.root).with_suffix("").as_posix() for path in guides)).encode()
+        toctrees="\n\n".join(_toctree(caption, entries) for caption, entries in [
+            ("Lessons", [f"lessons/{lesson}/{lesson}" for lesson in order]),
+            ("Guide", ["Set it up and use it <README>"] if "README.md" in files else []),
+            ("For those who teach and write lessons", sorted(name.removesuffix(".md") for name in files if name.startswith("docs/")))]
+            if entries)).encode()
     files["_static/website.css"] = CSS.read_bytes()
     mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     for part in MATHJAX:
@@ -272,20 +286,13 @@ at once whether it is right, [set the course up](README.md).
 {cards}
 `````
 
-```{{toctree}}
-:hidden:
-:caption: Lessons
-
-{lessons}
-```
-
-```{{toctree}}
-:hidden:
-:caption: Guides
-
-{guides}
-```
+{toctrees}
 """
+
+
+def _toctree(caption, entries):
+    """A part of the list of pages at the side."""
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```"])
 
 
 def _card(course, lesson, number, made, about, has_picture):

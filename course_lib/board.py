@@ -45,14 +45,14 @@ class Board:
     title: one line. curves: names of what is plotted against the step; `log` takes them with underscores for spaces.
     steps: how many there will be, or None if nobody knows. panels: places for a scatter or images, beside the curves;
     fill them when `due()`. levels: name → height of a dotted line across the curves, such as {"log 4": 1.386}.
-    view: where it shows, made anew for each stretch of training: a _Live in a notebook and a _Terminal elsewhere by default.
+    unit: what `step` counts. view: where it shows, made anew for each stretch of training: a _Live in a notebook and a _Terminal elsewhere by default.
     """
 
-    def __init__(self, title, steps=None, curves=("loss D", "loss G"), panels=1, levels=None, view=None):
+    def __init__(self, title, steps=None, curves=("loss D", "loss G"), panels=1, levels=None, unit="step", view=None):
         self.title, self.curves, self.panels, self._levels = title, tuple(curves), panels, dict(levels or {})
         self.values = {name: [] for name in self.curves}  # name → [(step, value)]
         self.extra = {}  # what else was logged: name → latest value
-        self.total, self.step = steps, None
+        self.total, self.step, self.unit = steps, None, unit
         self._spent, self._began = 0.0, None  # seconds of training before the present start; when that was
         self._make_view, self._view, self._stage = view, None, None
         self._due = False  # whether the next step that is logged draws first
@@ -166,7 +166,7 @@ class Board:
         """One line: "1200 of 4000 steps, 0:07 left"."""
         if self.step is None:
             return "starting"
-        done = f"{self.step + 1} of {self.total} steps" if self.total else f"{self.step + 1} steps"
+        done = f"{self.step + 1} of {self.total} {self.unit}s" if self.total else f"{self.step + 1} {self.unit}s"
         left = self.remaining()
         return done + (f", {_clock(left)} left" if left is not None else f", {_clock(self.seconds)}")
 
@@ -176,8 +176,8 @@ class Board:
             return f"{self.title}: no step was done."
         done = self.step + 1
         whole = not self.total or done >= self.total
-        way = (f"{done} steps in {_clock(self.seconds)}" if whole else
-               f"stopped after {done} of {self.total} steps, {_clock(self.seconds)}; what was learned so far is kept")
+        way = (f"{done} {self.unit}s in {_clock(self.seconds)}" if whole else
+               f"stopped after {done} of {self.total} {self.unit}s, {_clock(self.seconds)}; what was learned so far is kept")
         return f"{self.title}: {way}." + (f" {values}." if (values := self.latest()) else "")
 
     def latest(self):
@@ -224,7 +224,7 @@ class Board:
             for name, height in self._levels.items():
                 axes.axhline(height, color=GREY, linewidth=1, linestyle=":")
                 axes.annotate(name, (1, height), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color=GREY)
-            axes.set(xlabel="step", xlim=(0, self.total or 10_000))  # the layout, made once, leaves room for the last label
+            axes.set(xlabel=self.unit, xlim=(0, self.total or 10_000))  # the layout, made once, leaves room for the last label
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1.2)
 
     def _set_stage(self):

@@ -27,7 +27,7 @@ PLAYS = 300  # of one rank; far more than any exercise needs
 OPERATIONS = 1_000  # of one rank
 BYTES = 16 * 2**20  # that one rank sends
 REDUCTIONS = {"SUM": lambda stacked: stacked.sum(0), "MAX": lambda stacked: stacked.amax(0), "MIN": lambda stacked: stacked.amin(0),
-              "PRODUCT": lambda stacked: stacked.prod(0)}
+              "PRODUCT": lambda stacked: stacked.prod(0), "AVG": lambda stacked: stacked.sum(0) / len(stacked)}
 UNSUMMED = (torch.int16, torch.uint16, torch.uint32, torch.uint64)  # gloo's collectives refuse them: "Invalid scalar type"
 NAMES = {"send": "a send to rank {peer}", "recv": "a receive from rank {peer}", "all_reduce": "an all-reduce", "reduce": "a reduce to rank {peer}",
          "broadcast": "a broadcast from rank {peer}", "all_gather": "an all-gather", "barrier": "a barrier"}
@@ -100,11 +100,11 @@ class CarriedGroup(dist.ProcessGroup):
         raise RuntimeError("receive from a rank that you name: `dist.recv(tensor, src)`")
 
     def allreduce(self, tensors, opts):
-        return self._launch("all_reduce", tensors[0], tensors, reduction=_reduction(opts.reduceOp))
+        return self._launch("all_reduce", tensors[0], tensors, reduction=_reduction(opts.reduceOp, tensors[0].dtype))
 
     def reduce(self, tensors, opts):
         into = tensors if opts.rootRank == self.rank() else []
-        return self._launch("reduce", tensors[0], into, opts.rootRank, reduction=_reduction(opts.reduceOp))
+        return self._launch("reduce", tensors[0], into, opts.rootRank, reduction=_reduction(opts.reduceOp, tensors[0].dtype))
 
     def broadcast(self, tensors, opts):
         root, number = opts.rootRank == self.rank(), sum(map(_is_collective, self.operations))
@@ -118,6 +118,11 @@ class CarriedGroup(dist.ProcessGroup):
 
     def allgather(self, outputs, inputs, opts):
         return self._launch("all_gather", inputs[0], outputs[0])
+
+    def all_gather_single(self, output, given, opts):
+        # all_gather_object makes it, and then sends bytes that nobody has written, other ones in each play
+        raise RuntimeError("a check carries no `all_gather_object` and no `all_gather_into_tensor`: put what the ranks tell each other into a tensor, and "
+                           "take `dist.all_gather` or `dist.all_reduce`")
 
     def barrier(self, opts=None):
         return self._launch("barrier", torch.zeros(0), [], sends=False)
@@ -135,11 +140,14 @@ class CarriedGroup(dist.ProcessGroup):
         return "carried"
 
 
-def _reduction(operation):
+def _reduction(operation, dtype):
     for name in REDUCTIONS:
         if operation == getattr(dist.ReduceOp, name):
+            if name == "AVG" and not dtype.is_floating_point:
+                raise RuntimeError(f"result type Float can't be cast: gloo has no average of whole numbers, and these are {dtype}. Sum them, or make them "
+                                   "floating-point numbers.")
             return name
-    raise ValueError("gloo reduces by SUM, MAX, MIN or PRODUCT, and can't average: divide the sum yourself")
+    raise ValueError("gloo reduces by SUM, AVG, MAX, MIN or PRODUCT")
 
 
 def _is_collective(operation):

@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 
+JUPYTER = Path(__file__).with_name("jupyter")  # what `course lab` tells Jupyter beside the user's own configuration
 EXAMPLES = """examples:
   course lab                          open JupyterLab on the lessons
   course list                         the lessons, their points, and what you have passed
@@ -95,7 +97,8 @@ def _parser():
     doctor.set_defaults(run=_doctor)
     demo = commands.add_parser("demo", help="open a lesson's demo in the browser: its explorables, without code",
                                description="Open a page with the lesson's explorables and without its code, served on this machine "
-                                           "alone. It runs on the functions of your notebook. Ctrl-C ends it.")
+                                           "alone. It runs on the functions of your notebook; in the course's repository, on the solutions. "
+                                           "Ctrl-C ends it.")
     demo.add_argument("lesson")
     demo.add_argument("--no-browser", action="store_true", help="only say where the page is")
     demo.add_argument("--port", type=int, default=8866, help="the first to try (default: 8866)")
@@ -114,7 +117,11 @@ def _lab(options):
     arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     from course_lib import start_page
     os.chdir(folder)
-    command = [sys.executable, "-m", "jupyterlab"]
+    for name, folder in (("PATH", Path(sys.executable).parent), ("JUPYTER_CONFIG_PATH", JUPYTER)):
+        os.environ[name] = os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
+    # A login shell, which is what a terminal gets by default, would take `course` off the PATH again.
+    shell = os.environ.get("SHELL") or shutil.which("bash") or "sh"
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }"]
     if start_page.write():
         command.append(f"--LabApp.default_url=/lab/tree/{start_page.PAGE.name}")
     command += arguments

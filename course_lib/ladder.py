@@ -23,8 +23,8 @@ class Recipe:
     normalisation and its augmentation, so that these can be measured too.
 
     summed: the batch's losses are summed rather than averaged. rate: at the start, or at the peak. warm: up over an eighth of
-    the steps and down by a cosine, rather than ×0.9 after each fifth. crop: out of an image padded by an eighth of its side.
-    cutout: of a square with a quarter of its side.
+    the steps and down by a cosine, rather than ×0.9 after each fifth. crop: out of an image padded by an eighth of its side,
+    rounded down: by 4 pixels of 32, by 1 of 14. cutout: of a square twice as wide: 8×8 of 32×32, 2×2 of 14×14.
     """
 
     summed: bool = True
@@ -70,6 +70,7 @@ def climb(recipe, pieces, net, train, test, steps, seed, after_step=None, mixed=
     torch.manual_seed(seed)
     normalise = classify.Normalise(train.images) if recipe.normalise else nn.Identity()
     net = nn.Sequential(normalise, net).to(train.images.device)
+    net.eval()(train.images[:2])  # lazy layers, if there are any, learn their sizes
     average = copy.deepcopy(net)
     groups = pieces["parameter_groups"](net, WEIGHT_DECAY) if recipe.spare_norms else [
         {"params": list(net.parameters()), "weight_decay": WEIGHT_DECAY}]

@@ -13,8 +13,23 @@ from course_lib.verdict import Failed
 def filled(net, numbers, images=None):
     """`net` in float64 with the check's weights: `numbers` in the order of its parameters, of a size that suits each.
 
-    images: passed through the net before, so that lazy layers have their weights.
+    images: passed through the net before, so that lazy layers have their weights. Raises PlainList where layers are kept so that the
+    net doesn't have them.
     """
+    registered = {id(module) for module in net.modules()}
+
+    def lost(value):
+        if isinstance(value, torch.nn.Module):
+            return id(value) not in registered and any(True for _ in value.parameters())
+        return isinstance(value, (list, tuple, dict)) and any(map(lost, value.values() if isinstance(value, dict) else value))
+
+    for module in net.modules():
+        for name, value in vars(module).items():
+            if isinstance(value, (list, tuple, dict)) and lost(value):
+                kind = "nn.ModuleDict" if isinstance(value, dict) else "nn.ModuleList"
+                raise type("PlainList", (TypeError,), {})(
+                    f"`{name}` of `{type(module).__name__}` is a {type(value).__name__} of modules. PyTorch doesn't find their parameters "
+                    f"in there, and an optimiser would never move them: make it an `{kind}`, or an `nn.Sequential`.")
     net, place = net.double(), 0
     with torch.no_grad():
         if images is not None:
@@ -28,16 +43,17 @@ def filled(net, numbers, images=None):
 
 
 def behaviour(net, numbers, images):
-    """What a net is and does: its parameters' shapes, and with the check's weights its outputs and its gradient."""
-    if not list(net.parameters()):  # its layers stand in a plain list, where nothing can be laid into them
-        return {"parameters": []}
+    """What a net is and does: its parameters' shapes, and with the check's weights its outputs and its gradient. Where there is no net,
+    or it gives no tensor, the name of the type of what there is."""
+    if net is None:
+        return "NoneType"
     net = filled(net, numbers, images).train()
     shapes = ["×".join(map(str, parameter.shape)) for parameter in net.parameters()]
     some = lambda values: values.flatten()[::max(1, values.numel() // 40)]  # enough to tell, and little to record
     x = images.clone().requires_grad_()
     trained = net(x * 1)
     if not isinstance(trained, torch.Tensor):
-        return {"kind": type(trained).__name__}
+        return type(trained).__name__
     weights = torch.cos(torch.arange(trained.numel(), dtype=torch.float64)).reshape(trained.shape)
     gradient, = torch.autograd.grad((trained * weights).sum(), x)
     with torch.no_grad():
@@ -54,8 +70,9 @@ def of_module(names, name, args, numbers, images):
 def agree_module(student, reference, what, probe, *args):
     """The probe, `of_module` or one like it, sees the same module in the submission as in the reference."""
     got, want = (side.run(probe, *args, using=[filled, behaviour]) for side in (student, reference))
-    if isinstance(got, dict) and isinstance(got.get("kind"), str):
-        raise Failed(f"{what} should give back one tensor; it gives a {got['kind'][:20]}.")
+    if isinstance(got, str):
+        raise Failed(f"{what} gives back nothing. Is a `return` missing?" if got == "NoneType" else
+                     f"{what} should give back one tensor; it gives a {got[:20]}.")
     if isinstance(got, dict) and isinstance(got.get("parameters"), list):
         _same_parameters([str(shape) for shape in got["parameters"]], want["parameters"], what)
     expect.same(got, want, what, rtol=1e-8, atol=1e-9)

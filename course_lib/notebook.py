@@ -3,8 +3,10 @@
 import functools
 import html
 import importlib
+import os
 import sys
 import threading
+from pathlib import Path
 
 import torch
 
@@ -49,7 +51,7 @@ class Checker:
     """
 
     def __init__(self, lesson):
-        self.lesson, self.progress, self._widget = lesson, Progress(lesson), None
+        self.lesson, self.progress, self._widget = lesson, Progress(lesson, kept=not _elsewhere(lesson)), None
         self._bindings = _watched(sys.modules["IPython"].get_ipython()) if _in_notebook() else Bindings()
         self._show_progress()
 
@@ -97,6 +99,12 @@ def _in_notebook():
     return bool(shell) and hasattr(shell, "kernel")
 
 
+def _elsewhere(lesson):
+    """The name of the notebook that runs here, where Jupyter's server has said it and it isn't the lesson's own; else None."""
+    name = Path(os.environ.get("JPY_SESSION_NAME", "")).name if _in_notebook() else ""  # a kernel's children inherit it
+    return name if name.endswith(".ipynb") and name != f"{lesson}.ipynb" else None
+
+
 def _show(as_html, as_text):
     if _in_notebook():
         from IPython.display import display
@@ -113,6 +121,8 @@ def _overview(progress):
         f'<span style="white-space:nowrap;margin-right:.9em;{"color:#009E73;font-weight:600" if name in passed else ""}">'
         f'{"✓" if name in passed else "○"} {html.escape(name)}</span>' for name in checks_of(progress.lesson))
     next_up = f"Next: <code>{html.escape(coming)}</code>." if coming else "All checks pass."
+    if name := _elsewhere(progress.lesson):
+        next_up += f" This is <code>{html.escape(name)}</code>: what passes here isn't kept as your progress."
     return (f'<div style="line-height:1.6;padding:6px 12px;border:1px solid color-mix(in srgb,currentColor 25%,transparent);'
             f'border-radius:6px"><strong>{earned:g} of {card.points_text(total)}</strong> from checks. {next_up} '
             f'<span style="opacity:.75">This machine trains at the scale <code>{current_scale().value}</code>.</span>'

@@ -26,11 +26,12 @@ def lesson_folder(lesson):
 class Progress:
     """The verdicts so far of one lesson. Survives a missing, broken or unwritable file: then it starts empty.
 
-    worth: {check: points}, in the lesson's order; from the checks themselves unless it is given.
+    worth: {check: points}, in the lesson's order; from the checks themselves unless it is given. kept: whether there is a file; without
+    one they begin with nothing, and are gone with this object.
     """
 
-    def __init__(self, lesson, folder=None, worth=None):
-        folder = folder or lesson_folder(lesson)
+    def __init__(self, lesson, folder=None, worth=None, kept=True):
+        folder = (folder or lesson_folder(lesson)) if kept else None
         self.lesson, self._path = lesson, folder and Path(folder) / FILE
         self.verdicts = self._read()
         if worth is None:

@@ -6,6 +6,8 @@ All of it is Markdown, which JupyterLab shows at once and in its own colours.
 """
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 from course_lib import pace
@@ -21,8 +23,8 @@ at once whether you are right, and often which mistake it was. Check as often as
 
 **Shift+Enter** runs a cell and goes on to the next. A lesson is a pile of cells, so begin at its top."""
 
-UP_TO_DATE = """*All this is as it was when JupyterLab was started. To bring it up to date, go to it with the mouse or the arrow keys and press
-**Shift+Enter**.*"""
+UP_TO_DATE = """*What stands below doesn't change by itself. When you come back from a lesson, click into it and press **Shift+Enter** to bring it
+up to date.*"""
 
 TROUBLE = """## When something doesn't work
 
@@ -35,7 +37,8 @@ TROUBLE = """## When something doesn't work
 | the machine grows slow | Shut down lessons you aren't in: the round icon at the left edge, *Running Terminals and Kernels*. |
 | anything else | The next cell looks over your machine and says what to do; `course doctor` in a terminal does the same. |"""
 
-TO_SUBMIT = """When you are done with a lesson, or want to know what is missing: `course submit LESSON` in a terminal (*File → New → Terminal*)."""
+TO_SUBMIT = """When you are done with a lesson, or want to know what is missing: `course submit LESSON` in a terminal (*File → New → Terminal*).
+Where that doesn't find `course`, type `{course} submit LESSON`."""
 
 
 def markdown(again=False, say=print):
@@ -103,16 +106,18 @@ def duration(seconds):
 
 
 def _map(found):
-    """What builds on what: a picture where something does, a sentence where nothing does."""
+    """What builds on what: a picture of the lessons for which something does, a sentence for the others."""
     names = {each.name for each in found}
     steps = [(before, each) for each in found for before in each.builds_on if before in names]
     if not steps:
         return "None of these builds on another: begin with whichever you like." if len(found) > 1 else ""
     said = "; ".join(f"{each.name} builds on {' and '.join(name for name in each.builds_on if name in names)}"
                      for each in found if names & set(each.builds_on))
-    boxes = [f'    {each.name}["{_quoted(each.title)}"]' for each in found]
+    tied = {name for before, each in steps for name in (before, each.name)}
+    boxes = [f'    {each.name}["{_quoted(each.title)}"]' for each in found if each.name in tied]
+    alone = " The others can be taken in any order." if names - tied else ""
     arrows = [f"    {before} --> {each.name}" for before, each in steps]
-    return "\n".join([f"What builds on what: {said}.", "", "```mermaid", "flowchart LR", "    accTitle: What builds on what",
+    return "\n".join([f"What builds on what: {said}.{alone}", "", "```mermaid", "flowchart LR", "    accTitle: What builds on what",
                       f"    accDescr: {said}", *boxes, *arrows, "```"])
 
 
@@ -155,12 +160,12 @@ def notebook(say=print):
     folded = {"jupyter": {"source_hidden": True}, "editable": True}
     return {"nbformat": 4, "nbformat_minor": 5, "cells": [
         cell("markdown", "welcome", WELCOME),
+        cell("markdown", "up-to-date", UP_TO_DATE),
         cell("code", "where-you-stand", "from course_lib import start_page\n\nstart_page.show()", outputs=[said], execution_count=None,
              metadata=folded),
-        cell("markdown", "up-to-date", UP_TO_DATE),
         cell("markdown", "trouble", TROUBLE),
         cell("code", "doctor", "from course_lib import doctor\n\ndoctor.main();", outputs=[], execution_count=None),
-        cell("markdown", "to-submit", TO_SUBMIT)],
+        cell("markdown", "to-submit", TO_SUBMIT.format(course=shlex.quote(str(Path(sys.executable).with_name("course")))))],
         "metadata": {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
                      "language_info": {"name": "python"}}}
 

@@ -109,7 +109,7 @@ def test_solved_is_a_hand_in_with_the_instructors_cells(toy):
     for source in code_of(toy.solved):
         exec(source, namespace)  # its check cells raise where an answer is wrong
     assert namespace["mean"]([0.1] * 10) == 0.1
-    assert "report the median" in solved["answer-outliers"].source
+    assert "report the median" in solved["answer-outliers"].source and "SOLUTION" not in solved["answer-outliers"].source
 
 
 def test_nbgraders_source_has_solutions_and_no_instructors_cells(toy):
@@ -292,7 +292,8 @@ def edit(change):
 
 
 DRIFT = {
-    "edited": (edit(lambda n: n["cells"][3].update(source=["1 + 1"])), "cell `solution-mean` differs in its source"),
+    "worked in": (edit(lambda n: n["cells"][3].update(source=["1 + ", "1"])), "somebody has worked in it, in cell `solution-mean`"),
+    "edited": (edit(lambda n: n["cells"][4].update(source=["1 + 1"])), "cell `check-mean` differs in its source"),
     "run": (edit(lambda n: n["cells"][4].update(execution_count=3, outputs=[{"output_type": "stream", "name": "stdout", "text": []}])),
             "cell `check-mean` differs in its execution_count and outputs"),
     "points": (edit(lambda n: n["cells"][4]["metadata"]["nbgrader"].update(points=9)), "cell `check-mean` differs in its metadata"),
@@ -318,6 +319,20 @@ def test_drift_is_named_and_mended_by_building(course, case):
     assert line.startswith(f"lessons/toy/toy.ipynb: {sentence}") and "autograder build toy" in line
     assert build.build(course, "toy")["changed"]
     assert build.problems(course, ["toy"]) == []
+
+
+def test_building_keeps_what_somebody_has_written_in_the_notebook(course, capsys):
+    build.build(course, "toy")
+    course.source("toy").write_text(SOURCE.replace('"""The standard deviation."""', '"""How far off."""'))
+    assert build.build(course, "toy")["kept"] is None  # a stub that is another now is nobody's work
+    path = course.released("toy")
+    edit(lambda n: n["cells"][3].update(source=["def mean(values):\n", "    return 0"]))(path)
+    work = path.read_bytes()
+    assert cli.main(["build", "toy"], course) == 0
+    kept, = path.parent.glob("toy.*.ipynb")
+    assert kept.read_bytes() == work and f"kept as lessons/toy/{kept.name}" in capsys.readouterr().out
+    assert build.problems(course, ["toy"]) == [] and build.orphans(course) == []
+    assert build.build(course, "toy")["kept"] is None
 
 
 def test_a_changed_source_is_drift(course):
@@ -375,7 +390,7 @@ def test_build_and_check_from_the_command_line(course, capsys):
     assert cli.main(["build", "toy", "--json"], course) == 0
     assert json.loads(capsys.readouterr().out) == {"problems": [], "built": [
         {"lesson": "toy", "path": "lessons/toy/toy.ipynb", "cells": 13, "checks": 2, "points": 6.5, "changed": False,
-         "recorded": False}]}
+         "recorded": False, "kept": None}]}
     assert cli.main(["build", "--check"], course) == 0
     assert "1 lesson: " in capsys.readouterr().out
     course.released("toy").write_text("{")

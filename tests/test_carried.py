@@ -45,6 +45,8 @@ def collectives(rank, world, tensors):
     dist.all_reduce(tensor), see()
     dist.broadcast(tensor, world - 1), see()
     dist.all_reduce(tensor, op=dist.ReduceOp.MAX), see()
+    tensor += rank
+    dist.all_reduce(tensor, op=dist.ReduceOp.AVG), see()
     work = dist.all_reduce(tensor, async_op=True)
     work.wait(), see()
     gathered = [torch.empty_like(tensor) for _ in range(world)]
@@ -146,6 +148,22 @@ def test_a_type_that_gloo_has_no_collective_for_is_refused_here_too(collective):
     assert "Invalid scalar type" in failure(flags, 2, collective)
     with pytest.raises(RankError, match="Invalid scalar type"):
         launch(flags, 2, collective)
+
+
+def test_whole_numbers_are_not_averaged_here_either():
+    def averages(rank, world):
+        dist.all_reduce(torch.ones(2, dtype=torch.int32), op=dist.ReduceOp.AVG)
+
+    assert "result type Float can't be cast" in failure(averages, 2)
+    with pytest.raises(RankError, match="result type Float can't be cast"):
+        launch(averages, 2)
+
+
+def test_what_is_not_carried_is_told():
+    def gathers(rank, world):
+        dist.all_gather_object([None] * world, rank)
+
+    assert "put what the ranks tell each other into a tensor" in failure(gathers, 2)
 
 
 def test_a_message_that_nobody_receives_is_told():
@@ -269,7 +287,8 @@ HOSTILE = [
     None, 7, "x", [], {}, {"operations": []}, SAID | {"operations": None}, SAID | {"operations": [None]}, SAID | {"operations": [7]},
     *(SAID | {"operations": [GOOD | change]} for change in (
         {"kind": ["all_reduce"]}, {"kind": "explode"}, {"kind": None}, {"kind": torch.ones(2)}, {"peer": 0.0}, {"peer": 9}, {"peer": True},
-        {"tag": None}, {"tag": "1"}, {"reduction": "AVG"}, {"reduction": []}, {"reduction": ""}, {"like": [1.0]}, {"like": None},
+        {"tag": None}, {"tag": "1"}, {"reduction": "BAND"}, {"reduction": []}, {"reduction": ""}, {"like": [1.0]}, {"like": None},
+        {"reduction": "AVG", "like": torch.ones(2, dtype=torch.int32)},
         {"kind": "send", "peer": 0, "reduction": ""}, {"kind": "send", "peer": -1, "reduction": ""}, {"kind": "broadcast", "peer": 2, "reduction": ""},
         {"kind": "recv", "peer": 10**12, "reduction": ""}, {"kind": "witness", "peer": 0, "reduction": ""})),
     *(SAID | {"waits": waits} for waits in (0, -1, True, 1.0, "0", [0], 10**12)),

@@ -15,6 +15,7 @@ from autograder.gate import Trial, judge_in_grading
 from course_lib import classify, ladder
 from course_lib.check import judge_locally
 from course_lib.data import ImageSet, load_images
+from course_lib.modules import filled
 from course_lib.scale import Scale
 
 torchvision = pytest.importorskip("torchvision")
@@ -42,6 +43,19 @@ def test_full_nets_have_torchvisions_parameter_counts(lesson, name, args, parame
     mine = on_meta(lesson[name], *args)
     assert count(mine) == count(theirs) == parameters
     assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
+
+
+def test_modules_in_a_plain_container_are_named_unless_the_net_has_them_as_well():
+    class Net(nn.Module):
+        def __init__(self, registered):
+            super().__init__()
+            self.stages = {"first": [nn.Linear(2, 2)]}
+            if registered:
+                self.first = self.stages["first"][0]
+
+    assert filled(Net(True), torch.arange(3.0)).first.weight.dtype == torch.float64
+    with pytest.raises(TypeError, match="`stages` of `Net` is a dict of modules"):
+        filled(Net(False), torch.arange(3.0))
 
 
 def copied(mine, theirs):

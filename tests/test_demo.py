@@ -70,8 +70,19 @@ def test_the_page_has_the_demo_and_hides_what_it_needs(toy):
     hidden = [cell.source for cell in cells if cell.source.startswith("%%capture\n")]
     assert [source.split()[1] for source in hidden] == ["import", "def", "def"]
     assert [cell.source for cell in cells[1:] if not cell.source.startswith("%%capture")] == [
-        'print("drawing")', "> **Ask the room.** Who earns more than the mean?",
+        'print("drawing")', "> **Ask the room.** Who earns more than the mean?", demo.COVER,
         'print("mean of a thousand", mean([1] * 999 + [1001]))', "Below, the spread.", 'print("spread", spread([2, 2]))']
+
+
+def test_of_what_follows_a_question_the_last_part_is_its_answer(tmp_path):
+    more = MORE.replace('["demo"]\n# Below, the spread.', '["demo", "instructor"]\n# > **Ask the room.** And the spread?') + '\n# %% tags=["demo"]\nprint("and more")\n'
+    cells = demo.page(build.notebooks(make_course(tmp_path, SOURCE + more), "toy").solved).cells
+    covered = [after.source for cell, after in zip(cells, cells[1:]) if cell.source == demo.COVER]
+    assert covered == ['print("mean of a thousand", mean([1] * 999 + [1001]))', 'print("and more")']
+
+
+def test_where_nobody_is_asked_nothing_is_covered(toy):
+    assert demo.COVER not in [cell.source for cell in demo.page(toy.released).cells]
 
 
 def test_a_learners_page_runs_on_what_the_learner_wrote(toy, tmp_path):
@@ -129,11 +140,11 @@ for pad in [each for each in gc.get_objects() if isinstance(each, Sketchpad)]:
     pad.strokes = SHAPES["smile"]
 trainings = [each for each in gc.get_objects() if isinstance(each, LiveTraining)]
 for training in trainings:
-    before = training.picture.png
+    before = training.picture.png, training.readout.value
     for _ in range(2):
         training._step()
     training.draw()
-    assert training.picture.png != before
+    assert (training.picture.png, training.readout.value) != before
     training.reset()
 print(len(trainings), "trainings took steps")
 """

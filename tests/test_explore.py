@@ -627,7 +627,47 @@ def test_a_live_run_trains_to_its_end_and_says_so():
 
     asyncio.run(play())
     assert training.steps_done == 30 and "Done: 30 steps" in training._state.value
+    assert training._start.description == "Done" and training._start.disabled
     assert f"at {9 * 0.9 ** 30:.4g}" in training.picture.alt and training.picture.png != first
+
+
+@pytest.mark.parametrize("steps, measured", [(30, list(range(1, 31))), (250, [*range(6, 250, 6), 250])])
+def test_a_live_run_measures_at_the_same_steps_whatever_the_clock_says(steps, measured):
+    at = []
+
+    def train(board):
+        for step in range(steps):
+            if board.due():
+                at.append(step + 1)
+            board.log(step)
+
+    training = live_run("Due", train, steps=steps).training
+    for _ in range(steps):
+        training._step()
+    assert at == measured
+
+
+def test_a_live_run_may_count_images():
+    def train(board):
+        board.log(511, loss=1.0)
+
+    training = live_run("Batches", train, steps=16_384, unit="image").training
+    assert "Not yet begun. 16,384 images." in training.readout.value
+    training._step()
+    training.draw()
+    assert "Image 512 of 16,384: loss 1." in training.readout.value
+
+
+def test_what_is_over_can_only_be_begun_anew():
+    training = live_parabola().training
+
+    async def play():
+        training.start()
+        await until(lambda: not training.is_running)
+
+    asyncio.run(play())
+    training.reset()
+    assert training._start.description == "Start" and not training._start.disabled
 
 
 def test_a_live_run_begins_anew_and_the_last_one_stays_as_a_shadow():

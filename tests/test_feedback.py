@@ -122,7 +122,7 @@ results = st.builds(
     by_hand=st.lists(questions, max_size=2),
     sources=st.dictionaries(cell_ids, hostile, max_size=3), outputs=st.dictionaries(cell_ids, outputs, max_size=3),
     notes=st.lists(hostile, max_size=2), submitted=st.none() | hostile, graded=hostile,
-    judged_by=st.fixed_dictionaries({"scale": hostile, "sandbox": hostile}))
+    judged_by=st.fixed_dictionaries({"scale": hostile, "sandbox": hostile}), problem=st.just("") | hostile)
 totals = st.none() | st.builds(
     Total, points, points, points, st.booleans(),
     st.dictionaries(st.sampled_from(["check-mean", "mean", "outliers"]) | hostile,
@@ -134,7 +134,7 @@ totals = st.none() | st.builds(
 def test_nothing_handed_in_comes_alive(made, manual):
     page = assert_inert(feedback.page(made, LESSON, manual), Page(feedback.page(result(), LESSON)).styles)
     shown = "".join(page.text.split())
-    for source in [text for cell_id, text in made.sources.items() if cell_id.startswith("solution-")]:
+    for source in [text for cell_id, text in made.sources.items() if cell_id.startswith("solution-") and not made.problem]:
         assert "".join(printable(source).split()) in shown
 
 
@@ -185,11 +185,37 @@ def test_points_of_checks_and_people_and_the_penalty_add_up():
     text = text_of(made, given)
     assert "Checks 4.5 of 6.5 points Questions, graded by a person 1.5 so far, of 6 points" in text
     assert "Handed in late −1 point Total so far 5 of 12.5 points" in text
-    assert "✎ By hand: median" in text and "1 of 2 points" in text and "has looked at it and given the points" in text
-    assert "Nearly." in text and "given the points all the same" in text and "Well seen." in text
+    assert "✎ By hand: median" in text and "Your instructor gave 1 of 2." in text
+    assert "Your instructor gave 0.5 of 1.5. Your instructor writes: Nearly." in text and "Well seen." in text
     assert "Your instructor writes: A neat sum." in text
     given.given["units"] = (4, None)
     assert "Total 9 of 12.5 points" in text_of(made, given)
+
+
+def test_points_that_a_person_has_taken_away_are_told():
+    text = text_of(result(judged()), Total(0, 3, 0.0, False, {"check-mean": (0, None)}))
+    assert "✓ Passed" in text and "0 of 3 points Your instructor gave 0 of 3." in text
+
+
+def unreadable(problem="the notebook is empty", student="kurt"):
+    return result(judged(verdict=NOT_GRADED, hint=problem), judged("spread", NOT_GRADED, hint=problem), student=student,
+                  by_hand=[Question("outliers", 2)], problem=problem)
+
+
+@pytest.mark.parametrize("problem, said", [("the notebook is empty", "the notebook is empty."),
+                                           ("the notebook isn't JSON; was it saved to its end?", None)])
+def test_a_hand_in_that_cannot_be_read_gets_one_box_that_says_why(problem, said):
+    source = feedback.page(unreadable(problem), LESSON)
+    text = " ".join(Page(source).text.split())
+    assert f"Your file could not be read: {said or problem} Hand it in again." in text and text.count(problem) == 1
+    assert len(Page(source).all("section")) == 1
+    for silent in ("left this one open", "costs you nothing", "0 of", "waits for", "Your code"):
+        assert silent not in text
+
+
+def test_what_a_person_gave_for_a_hand_in_that_cannot_be_read_is_told():
+    text = text_of(unreadable(), Total(1, 8, 0.0, True, {"check-mean": (1, None), "mean": (None, "Seen in class.")}))
+    assert "Hand it in again. Your instructor gave 1 of 8 points. Your instructor writes: Seen in class." in text
 
 
 def test_a_penalty_takes_no_more_than_there_is():
@@ -318,6 +344,12 @@ def test_what_the_lesson_calls_things_comes_from_its_notebook(course):
     assert lesson.title == "Means and spreads"
     assert lesson.headings["solution-mean"] == "The mean" and lesson.headings["solution-spread"] == "The spread"
     assert lesson.grade_ids["answer-outliers"] == "outliers"
+
+
+def test_a_folder_without_results_is_no_class(course, tmp_path):
+    with pytest.raises(LessonError, match="no results of toy in .*; grade first, or name the class with --class"):
+        feedback.write_all(ClassFolder(tmp_path), course, "toy")
+    assert not (tmp_path / "feedback").exists()
 
 
 def test_nbgrader_releases_the_pages(course, classroom, tmp_path):

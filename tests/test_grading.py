@@ -18,7 +18,8 @@ from conftest import ROOT, need
 from distributed import LocalCluster
 from nbgrader.api import Gradebook
 
-from autograder import answers, cli, grading, record, task, walls
+from autograder import answers, build, cli, grading, record, task, walls
+from autograder.errors import LessonError
 from autograder.handin import Handin
 from autograder.results import ClassFolder, Result
 from autograder.sandbox import Limits
@@ -103,6 +104,25 @@ def test_each_hand_in_gets_what_it_deserves(folder):
         assert each["lesson"] == LESSON and each["max_points"] == 18 and len(each["verdicts"]) == 9
         assert all(set(verdict) == {"check", "verdict", "points", "max_points", "hint"} for verdict in each["verdicts"])
         assert [question["max_points"] for question in each["by_hand"]] == [2]
+
+
+def test_the_last_lines_count_what_was_graded_and_what_was_not(folder):
+    folder, _ = folder
+    *_, counts, kaput, mallory = grade(folder).splitlines()
+    assert counts == "2 graded, 1 graded in part, 1 not graded. For you to look at:"
+    assert "kaput: the notebook isn't JSON" in kaput and "mallory: " in mallory
+    assert ClassFolder(folder).load(LESSON, "kaput").problem.startswith("the notebook isn't JSON")
+
+
+def test_into_a_file_it_says_how_much_there_is_to_do_and_draws_no_bar(tmp_path, ready, capsys):
+    hand_in(tmp_path, "ada", {"solution-gan_value": ""})
+    hand_in(tmp_path, "grace", {})
+    (tmp_path / "submitted" / "grace" / LESSON / f"{LESSON}.ipynb").write_text("")
+    first, second, last, why = grade(tmp_path, *ready).splitlines()
+    assert first.startswith("grace: 0 of 18") and second.startswith("ada: 1 of 18") and "the notebook is empty" in why
+    assert last == "1 graded, 1 not graded. For you to look at:"
+    said = capsys.readouterr().err
+    assert "grading 1 hand-in on 1 process\n" in said and "%|" not in said and "hand-in/s" not in said
 
 
 def test_the_gradebook_says_the_same(folder):
@@ -265,6 +285,17 @@ def test_it_refuses_without_isolation_and_grades_when_told_to(tmp_path, monkeypa
     assert "UNSAFE" in capsys.readouterr().err
     result = ClassFolder(tmp_path).load(LESSON, "ada")
     assert result.points == 1 and result.judged_by["sandbox"].startswith("none")
+
+
+def test_a_released_notebook_that_somebody_has_worked_in_grades_nobody(tmp_path):
+    notebook = nbformat.read(ROOT / "lessons" / LESSON / f"{LESSON}.ipynb", as_version=4)
+    next(cell for cell in notebook.cells if cell.id == "solution-gan_value").source = SOLVED["solution-gan_value"]
+    path = tmp_path / "lessons" / LESSON / f"{LESSON}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(notebook, path)
+    hand_in(tmp_path, "ada", {})
+    with pytest.raises(LessonError, match="somebody has worked in it, in cell `solution-gan_value`"):
+        grading.grade(ClassFolder(tmp_path), build.Course(tmp_path), LESSON)
 
 
 @pytest.mark.parametrize("secret", ["", "no hexadecimal digits", "abc", "\udcff"])

@@ -91,6 +91,22 @@ def test_in_a_kernel_the_card_is_shown_and_the_error_has_no_traceback(lesson_fol
     assert json.loads((lesson_folder / progress.FILE).read_text())["verdicts"] == {"gan_value": "passed"}
 
 
+@pytest.mark.parametrize("running, kept", [("gan_math.ipynb", True), ("solved.ipynb", False), (None, True)])
+def test_progress_is_that_of_the_lessons_own_notebook(lesson_folder, monkeypatch, running, kept):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("JPY_SESSION_NAME", str(lesson_folder / running)) if running else monkeypatch.delenv("JPY_SESSION_NAME", False)
+    progress.Progress("gan_math").record(Verdict("digits", PASSED, 1, 1))
+    notebook = execute('from course_lib import start\ncheck = start("gan_math")\nprint(check.progress.passed(), check._widget.value)',
+                       "import torch.nn.functional as F\n"
+                       "def gan_value(r, f): return F.logsigmoid(r).mean() + F.logsigmoid(-f).mean()",
+                       'check("gan_value")\nprint(check.progress.passed())', folder=lesson_folder)
+    before, after = (next(output.text for output in cell.outputs if output.get("name") == "stdout")
+                     for cell in (notebook.cells[0], notebook.cells[2]))
+    assert before.startswith("['digits']" if kept else "[]") and ("solved.ipynb" in before) != kept
+    assert "gan_value" in after
+    assert set(progress.Progress("gan_math").passed()) == ({"digits", "gan_value"} if kept else {"digits"})
+
+
 def run_cli(capsys, *arguments):
     status = cli.main(list(arguments))
     captured = capsys.readouterr()

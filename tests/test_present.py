@@ -25,13 +25,20 @@ MORE = '''
 from matplotlib import pyplot as plt
 plt.plot([1, 4, 9]);
 
-# %% tags=["demo", "instructor"]
+# %% tags=["demo"]
 import torch
 from course_lib.explore import Explorable, choice, slider
+from course_lib.explore.live import live_run
 from course_lib.style import new_figure
 figure, axes = new_figure(3, 2, [["power"]])
 line, = axes["power"].plot([0, 1], [0, 1])
 Explorable("Powers", figure, lambda power, colour: f"to the {power}, in <{colour}>", power=slider("power", 0, 4, 3), colour=choice("colour", ["red"]))
+
+# %% tags=["demo"]
+live_run("Downhill", lambda board: None, steps=30)
+
+# %% [markdown] tags=["demo", "instructor"]
+# > **Ask the room.** Which power?
 '''
 
 
@@ -55,8 +62,16 @@ def test_slides_follow_the_headings(course):
     marked = present.marked(build.notebooks(course, "toy").solved)
     kinds = {cell.id: cell.metadata.slideshow.slide_type for cell in marked.cells}
     assert kinds["means-and-spreads"] == kinds["the-mean"] == kinds["what-to-remember"] == "slide"
-    assert kinds["a-picture"] == "subslide" and kinds["solution-mean"] == "-" and kinds["setup-1"] == kinds["check-mean"] == "skip"
+    assert kinds["a-picture"] == kinds["solution-mean"] == "subslide" and kinds["setup-1"] == kinds["check-mean"] == "skip"
     assert [kinds[name] for name in kinds if name.startswith("instructor-")] == ["notes", "notes", "-"]
+
+
+def test_each_heading_begins_a_slide_wherever_it_stands(tmp_path):
+    source = SOURCE + "\n# %% [markdown]\n# The last of the mean.\n#\n# ## Section\n#\n# Text.\n#\n# ### Exercise\n#\n# A #hash\n"
+    *_, before, section, exercise = present.marked(build.notebooks(make_course(tmp_path, source), "toy").solved).cells
+    assert [before.source, section.source, exercise.source] == ["The last of the mean.", "## Section\n\nText.", "### Exercise\n\nA #hash"]
+    assert [cell.metadata.slideshow.slide_type for cell in (before, section, exercise)] == ["-", "slide", "subslide"]
+    assert len({before.id, section.id, exercise.id}) == 3
 
 
 def test_the_notebook_has_solutions_notes_and_results(presented):
@@ -74,6 +89,12 @@ def test_the_page_loads_nothing_and_has_everything(presented):
     assert "<title>Means and spreads</title>" in page and "$x^2$" in page and "MathJax" in page
     assert page.count('src="data:image/png;base64,') == 2
     assert "to the 3, in &lt;red&gt;" in page and "power: 3" in page and "colour: red" in page and "VBox(" not in page
+
+
+def test_the_page_leaves_out_what_waits_for_somebody(presented):
+    page = presented[1].read_text()
+    assert "Downhill" in page and present._UNSTARTED in page and "Not yet begun" not in page
+    assert "Ask the room" not in page and "Ask the room" in presented[0].read_text()
 
 
 def test_hints_stay_folded(presented):

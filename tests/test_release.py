@@ -12,7 +12,7 @@ import zipfile
 import nbformat
 import pytest
 from conftest import ROOT
-from toy_course import make_course
+from toy_course import SOURCE, make_course
 
 from autograder import build, cli, release
 
@@ -104,6 +104,16 @@ def test_it_installs_without_the_autograder(course, tmp_path):
     assert commands == "[console_scripts]\ncourse = course_lib.cli:main\n"
 
 
+def test_only_the_lessons_that_are_asked_for_go_in(course, tmp_path, capsys):
+    add(course, "solutions/other/other.py", SOURCE)
+    build.build(course, "other")
+    assert cli.main(["release", "--out", str(tmp_path / "x.zip"), "--lessons", "toy"], course) == 0
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert [name for name in archive.namelist() if name.endswith(".ipynb")] == ["toy-course/lessons/toy/toy.ipynb"]
+    assert cli.main(["release", "--lessons", "nosuch"], course) == 1
+    assert "there is no lesson 'nosuch'" in capsys.readouterr().err
+
+
 # --- What keeps it from being released ---
 
 def test_lessons_that_are_not_up_to_date_are_not_released(course):
@@ -111,6 +121,14 @@ def test_lessons_that_are_not_up_to_date_are_not_released(course):
     assert "half-saved" in refusal(course)[0]
     shutil.rmtree(course.root / "lessons")
     assert "is missing" in refusal(course)[0]
+
+
+def test_a_lesson_that_somebody_has_worked_in_is_refused_before_anything_is_run(course):
+    notebook = nbformat.read(course.released("toy"), as_version=4)
+    notebook.cells[3].source = "mean = sum"
+    nbformat.write(notebook, course.released("toy"))
+    line, = refusal(build.Course(course.root, course.checks_of, is_recorded=lambda lesson: pytest.fail("it was run")))
+    assert "somebody has worked in it" in line and "`autograder build toy` keeps a copy" in line
 
 
 @pytest.mark.parametrize("name, text, sentence", [

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_feedback import LESSON, Page, assert_inert, judged, results, totals
+from test_feedback import LESSON, Page, assert_inert, judged, results, totals, unreadable
 from toy_course import make_course
 
 from autograder import build, report
@@ -62,7 +62,7 @@ def test_the_class_in_figures(class_of_four):
     assert made["seconds"] == {"median": 4, "greatest": 7}
     mean, ring = made["checks"]["mean"], made["checks"]["ring"]
     assert (mean["passed"], mean["failed"], mean["not graded"], mean["pass_rate"]) == (2, 2, 0, 0.5)
-    assert (ring["passed"], ring["failed"], ring["not graded"], ring["pass_rate"]) == (1, 2, 1, 0.25)
+    assert (ring["passed"], ring["failed"], ring["not graded"], ring["pass_rate"]) == (1, 2, 1, 1 / 3)
     assert mean["seconds"] == {"median": 2.5, "greatest": 9} and mean["memory"] == {"median": 250, "greatest": 400}
     assert ring["hints"] == [["Train again.", 2]]
     assert ring["figures"]["modes"] == [[8, PASSED, "cpu"], [7, FAILED, "cpu"], [8, FAILED, "cpu"]]
@@ -70,6 +70,23 @@ def test_the_class_in_figures(class_of_four):
     assert made["questions"]["outliers"] == {"max_points": 2, "given": 1, "median": 1.5, "waiting": ["bob", "carl", "dora"]}
     assert made["notes"] == {"carl": ["Two cells had one id."]} and made["unsafe"] == ["dora"]
     json.dumps(made)
+
+
+def test_what_was_not_graded_at_all_is_left_out_of_the_figures(class_of_four, lesson):
+    made = [*class_of_four, unreadable()]
+    before, after = report.table(class_of_four), report.table(made)
+    assert (after["submissions"], after["judged"], before["judged"]) == (5, 4, 4)
+    assert all(after[name] == before[name] for name in ("points", "seconds", "memory"))
+    assert after["checks"]["mean"]["not graded"] == 1
+    assert all(after["checks"]["mean"][name] == before["checks"]["mean"][name] for name in ("pass_rate", "seconds", "memory"))
+    text = " ".join(Page(report.page(lesson, made)).text.split())
+    assert "Median 1.5 of 6 points from checks; 0 at least, 6 at most. 1 not graded at all, and left out" in text
+    assert "kurt ? ?" in text
+    *_, kurt = csv.DictReader(io.StringIO(report.csv(made)))
+    assert {kurt[name] for name in ("points", "total", "mean: points", "spread: points", "outliers: points")} == {""}
+    assert kurt["status"] == "not graded" and kurt["max_points"] == "6"
+    *_, kurt = csv.DictReader(io.StringIO(report.csv(made, {"kurt": Total(1, 8, 0.0, True, {"check-mean": (1, None)})})))
+    assert (kurt["points"], kurt["total"], kurt["mean: points"], kurt["spread: points"]) == ("1", "1.0", "1", "")
 
 
 def test_hints_that_differ_in_numbers_only_are_counted_as_one(class_of_four):
@@ -101,7 +118,7 @@ def test_the_page_says_it(class_of_four, lesson):
     assert "dora It took too long. ring" in text and "carl Two cells had one id." in text
     assert "Question outliers: 1 given (median 1.5 of 2 points), 3 waiting: bob, carl, dora." in text
     rows = [line.strip() for line in text.partition("late penalty")[0].split("Student ") if line.startswith("Total")]
-    assert "ada 7.5 ✓ 3 ✓ 3 1.5" in rows[0] and "dora 3 + ? ✓ 3 ? 0 ?" in rows[0]
+    assert "ada 7.5 ✓ 3 ✓ 3 1.5" in rows[0] and "dora 3 + ? ✓ 3 ? ?" in rows[0]
     levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3")]
     assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
 
@@ -121,7 +138,7 @@ def test_plots_are_pictures_with_their_text_drawn(class_of_four, lesson):
         root = xml.etree.ElementTree.fromstring(base64.b64decode(image["src"].partition("base64,")[2]))
         assert root.tag.endswith("svg") and not [each for each in root.iter() if each.tag.endswith(("text", "script"))]
     assert "Median 1.5 of 6, from 0 to 6." in images[0]["alt"]
-    assert "mean 50%, ring 25%" in images[1]["alt"]
+    assert "mean 50%, ring 33%" in images[1]["alt"]
 
 
 def test_the_same_class_gives_the_same_page(class_of_four, lesson):
@@ -238,3 +255,5 @@ def test_it_is_written_whole_in_reports(tmp_path, class_of_four):
     assert sorted(path.name for path in page.parent.iterdir()) == ["toy.csv", "toy.html"]
     with pytest.raises(LessonError, match="nosuch"):
         report.write(classroom, course, "nosuch")
+    with pytest.raises(LessonError, match="no results of toy"):
+        report.write(ClassFolder(tmp_path), course, "toy")

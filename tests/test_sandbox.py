@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+import torch
 from conftest import ROOT, need
 
 from autograder import task, walls

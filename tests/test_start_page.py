@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from types import SimpleNamespace
 
 import nbformat
@@ -68,6 +69,13 @@ def test_what_builds_on_what_in_words_and_as_a_picture(course):
     assert "    first --> a_second\n" in text and '    first["The first #quot;one#quot;"]\n' in text
 
 
+def test_a_lesson_that_nothing_is_tied_to_is_not_in_the_picture(course):
+    alone = SimpleNamespace(name="alone", title="Alone", builds_on=("nowhere",))
+    assert "The others" not in start_page._map(lessons.lessons())
+    text = start_page._map([*lessons.lessons(), alone])
+    assert "a_second builds on first. The others can be taken in any order." in text and "Alone" not in text
+
+
 def test_computing_here_is_scaled_by_the_machines_pace(course, monkeypatch):
     text = start_page.markdown()
     assert "| 1 h | 4 min |" in text and "| 30 min | not timed yet |" in text and "takes 2.0 times as long as the one" in text
@@ -99,7 +107,9 @@ def test_the_page_is_a_valid_notebook_whose_cells_run(course):
     for cell in page.cells:
         if cell.cell_type == "code":
             compile(cell.source, cell.id, "exec")
-    assert page.cells[1].outputs[0].data["text/markdown"] == start_page.markdown()
+    assert page.cells[2].outputs[0].data["text/markdown"] == start_page.markdown()
+    assert "up to date" in page.cells[1].source  # before what it is about, which is longer than a screen
+    assert f"`{sys.prefix}/bin/course submit LESSON`" in page.cells[-1].source
     assert start_page.write() and not [path for path in (course / "lessons").iterdir() if path.name.startswith(".")]
 
 
@@ -114,7 +124,7 @@ def test_notes_that_a_learner_has_added_are_kept(course):
     page = nbformat.read(start_page.PAGE, 4)
     nbformat.validate(page)
     assert [cell.source for cell in page.cells].count("Ask about the Jacobian.") == 1 and len(page.cells) == 7
-    assert "**3 of 8 points" in page.cells[1].outputs[0].data["text/markdown"]
+    assert "**3 of 8 points" in page.cells[2].outputs[0].data["text/markdown"]
     start_page.PAGE.write_text("{")
     start_page.write()
     assert len(nbformat.read(start_page.PAGE, 4).cells) == 6

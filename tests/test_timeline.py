@@ -108,6 +108,12 @@ def test_the_share_that_is_hidden():
     assert timeline.hidden([("backward", "", 1.0, 3.0)]) == 0
 
 
+def test_the_quickest_of_several_recordings_is_the_same_one_on_all_ranks():
+    spans = lambda begin, end: [("backward", "", begin, end - 1), ("all_reduce", 8, end - 1, end)]
+    runs = [[spans(0, 9), spans(20, 26), spans(40, 43)], [spans(1, 5), spans(21, 27), spans(41, 49)]]
+    assert timeline.quickest(runs) == (spans(20, 26), spans(21, 27))
+
+
 def test_the_drawing_has_a_lane_of_each_kind_for_each_rank_and_the_buckets_bytes(runs):
     figure = timeline.draw(runs)
     for axes, (title, by_rank) in zip(figure.axes, runs.items()):

@@ -37,6 +37,9 @@ SOURCE = r'''# ---
 # | n | area |
 # |---|---|
 # | 1 | $\tfrac12$ |
+#
+# At length $1 + x + x^2 + x^3 + x^4 + x^5 + x^6 + x^7 + x^8 + x^9 + x^{10} + x^{11}$ is
+# `numpy.polynomial.polynomial.polyval_of_twelve_ones`.
 
 # %% tags=["setup"]
 import numpy as np
@@ -190,6 +193,21 @@ def test_the_map_leads_to_the_lesson_and_says_what_it_takes(site):
     assert card.select_one("a")["href"] == "lessons/powers/powers.html" and card.img["alt"]
     assert "A course of one lesson." in index.get_text()
     assert site.made["pages"] == 4
+
+
+def test_a_lesson_says_whose_results_stand_below_its_exercises(site, course, run_already):
+    said = pages(site.folder)["lessons/powers/powers.html"].select_one(".admonition.note")
+    assert "those of the solutions, which aren't shown" in said.get_text(" ", strip=True)
+    assert said.a["href"] == "../../README.html"
+    with_solutions = website.page(course, "powers", run_already, solutions=True).cells[1]
+    assert "are folded away below them" in with_solutions.source
+
+
+def test_what_is_for_those_who_teach_stands_apart_and_no_author_is_made_up(site):
+    index = pages(site.folder)["index.html"]
+    captions = [caption.get_text() for caption in index.select(".bd-sidebar-primary .caption-text")]
+    assert captions == ["Lessons", "Guide", "For those who teach and write lessons"]
+    assert [name for name, page in pages(site.folder).items() if "Author" in page.get_text() or "Copyright" in page.get_text()] == []
 
 
 def test_every_picture_has_a_text(site):
@@ -375,7 +393,7 @@ def visit(chromium, address):
 def test_maths_is_set_without_a_network(visit):
     page = visit("lessons/powers/powers.html")
     page.wait_for_selector("mjx-container")
-    assert page.locator("mjx-container").count() == 5 and page.locator("mjx-merror").count() == 0
+    assert page.locator("mjx-container").count() == 6 and page.locator("mjx-merror").count() == 0
     page.evaluate("document.fonts.ready")
     assert page.evaluate("[...document.fonts].some(font => font.family.startsWith('MJX') && font.status == 'loaded')")
     assert (page.asked_elsewhere, page.errors) == ([], [])
@@ -393,6 +411,8 @@ def test_pages_follow_the_system_and_can_be_read_on_a_phone(visit, scheme, is_da
     page = visit("lessons/powers/powers.html", color_scheme=scheme, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
     page.wait_for_selector("mjx-container")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("""[...document.querySelectorAll(".bd-article span.math")].filter(each => each.scrollWidth > each.clientWidth)
+        .map(each => getComputedStyle(each).overflowX)""") == ["auto"]  # the long one, and no other, is to be scrolled
     light = "(text) => text.match(/[0-9.]+/g).slice(0, 3).map(Number).reduce((a, b) => a + b) / 3"
     shades = page.evaluate(f"""() => {{ const light = {light}, of = (place, what) => light(getComputedStyle(document.querySelector(place))[what]);
         return [of("body", "backgroundColor"), of(".bd-article p", "color"), of(".still-text", "color")]; }}""")

@@ -29,6 +29,16 @@ def between_two_runs(names, numbers, images):
         return net(images) - net(images)
 
 
+def with_half_dropped(names, numbers, image):
+    """The different first logits that 200 copies of an image get of a VGG-11 with single hidden units and dropout at ½, in order; none if
+    there are more than three. With weights that are all positive each logit tells which of the two units has been dropped."""
+    net = filled(names.vgg(11, 4, 3, 2, 1, 0.5), numbers.abs(), image).train()
+    with torch.no_grad():
+        logits = net(image.expand(200, -1, -1, -1) * 1)[:, 0].sort().values
+    different = [logit for before, logit in zip([-float("inf"), *logits.tolist()], logits.tolist()) if logit - before > 1e-9 * logit]
+    return different if len(different) <= 3 else []
+
+
 def with_all_dropped(names, numbers, images):
     """The logits of a VGG-11 in train mode whose dropout lets nothing through."""
     with torch.no_grad():
@@ -41,7 +51,7 @@ def vgg(student, reference, draw):
     numbers = draw.normal(5_000)
     for convs in (1, 3):
         agree_module(student, reference, f"`vgg_block` with {convs} convolution{'s' * (convs > 1)}", of_module, "vgg_block",
-                     [convs, 3, 4], numbers, draw.normal(2, 3, 6, 6))
+                     [convs, 3, 4], numbers, draw.normal(2, 3, 16, 16))
     images = draw.normal(2, 3, 64, 64)
     expect.agree_run(student, reference, between_two_runs, numbers, images, using=[filled], what="the difference of two runs of VGG-11",
                      hint="With `dropout` = 0 two runs of VGG-11 on the same images differ in train mode: something is dropped all the same. "
@@ -56,6 +66,10 @@ def vgg(student, reference, draw):
                      what="VGG-11 with dropout = 1 in train mode",
                      hint="With `dropout` = 1 nothing of a hidden linear layer may get through in train mode. `nn.Dropout(dropout)` stands "
                           "after the ReLU of both.")
+    expect.agree_run(student, reference, with_half_dropped, numbers, images[:1], using=[filled], rtol=1e-8, atol=1e-9,
+                     what="the different answers of VGG-11 with dropout = 0.5 in train mode",
+                     hint="With `dropout` = ½ each unit of the two hidden linear layers is dropped half of the times, and else kept at "
+                          "twice its size. Yours are dropped otherwise.")
 
 
 # --- what a net costs ---
@@ -176,6 +190,8 @@ def augmentation(student, reference, draw):
     flip = torch.tensor([True, False, True, False, True, False])[draw.permutation(6)]
     expect.agree(student, reference, "crop_and_flip", images, draw.integers(0, 5, 6), draw.integers(0, 5, 6), flip, 2)
     expect.agree(student, reference, "crop_and_flip", images, draw.integers(0, 9, 6), draw.integers(0, 9, 6), ~flip)
+    still = torch.zeros(6, dtype=torch.int64)
+    expect.agree(student, reference, "crop_and_flip", images, still, still, flip, 0)
     centre = lambda side: torch.cat([torch.tensor([0, side - 1]), draw.integers(0, side, 4)])
     expect.agree(student, reference, "cutout", images, centre(5), centre(7).flip(0), 4)
     expect.agree(student, reference, "cutout", images, centre(5), centre(7), 2)
@@ -244,13 +260,13 @@ def recipe(student, reference, draw):
 
 # --- trained for real ---
 
-def answers_after_training(names, images, labels, heldout, classes, budget, seed):
+def answers_after_training(names, images, labels, heldout, classes, budget, seed, device):
     """The trained net's logits for the held-out images, in eval mode."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    import itertools
     net = names.made("my_net")
     if net is None:
         torch.manual_seed(seed)
-        bar = iter(names.progress(range(budget)))
+        bar = iter(names.progress(itertools.count()))  # the budget is of images, and the learner's batch isn't known
         net = names.train_mine(images.float().to(device) / 255, labels.to(device), classes, budget, lambda step, loss: next(bar, None))
     if net is None:
         return None
@@ -274,6 +290,8 @@ GUESSING = ("Your net does no better than guessing. Is the net that `train_mine`
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Its parts are right, so look at how `train_mine` puts them together: "
             "the rate, the number of steps, augmentation that costs more than it gives in so few looks (crops of 4 pixels are much for 14×14), "
             "and whether the net normalises the images itself, by the training images' statistics.")
+COLLAPSED = ("Your net gives every image the same answer: the training has diverged, or the weights have collapsed. Is the rate too high, "
+             "or the weight decay? Lower it, or warm up for longer.")
 LINEAR = ("Swap the lower halves of two images, and your net's answers to the new pair add up to exactly what they were for the old one. So "
           "it looks at each pixel by itself: that is a linear classifier. Does the net that you train hold your blocks, with their ReLUs?")
 # Digits, which take Fashion-MNIST's place where that can't be had, are easier: tests/benchmarks/digits_training.py.
@@ -298,7 +316,7 @@ def training(student, reference, draw):
     order = draw.permutation(classes) if draw.secret else torch.arange(classes)
     budget = draw.scale.pick(smoke=9_600, cpu=38_400, gpu=1_000_000)
     asked = torch.cat([heldout, *swapped_halves(heldout[:50], heldout[50:100])])
-    answers = student.train(answers_after_training, images, order[labels], asked, classes, budget, draw.seed())
+    answers = student.train(answers_after_training, images, order[labels], asked, classes, budget, draw.seed(), draw.scale.device.type)
     if answers is None:
         raise Failed("`train_mine` gave back nothing. Is a `return` missing?")
     if isinstance(answers, torch.Tensor) and answers.is_floating_point():
@@ -309,6 +327,7 @@ def training(student, reference, draw):
     answers, swapped = answers.split([len(heldout), 100])
     accuracy = (answers.argmax(1) == order[truth]).double().mean().item()
     expect.measured(accuracy=accuracy)
+    expect.true((answers - answers[0]).abs().max() > 1e-6 * answers.abs().max(), COLLAPSED)
     whole, halves = (each.reshape(2, 50, classes).sum(0) for each in (answers[:100], swapped))
     expect.true((whole - halves).abs().max() > 1e-3 * answers.std(), LINEAR)
     bound = ON_DIGITS if name == "digits" else TRAINING["accuracy"]

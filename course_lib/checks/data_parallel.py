@@ -208,8 +208,8 @@ def ring(student, reference, draw):
         _all_waited_for(ran, "ring_all_reduce")
         for rank, operations in enumerate(ran.operations):
             to = {peer for kind, _, peer in operations if kind == "send"} - {(rank + 1) % world}
-            expect.true(not to, f"With {world} ranks, rank {rank} sends to rank {', '.join(map(str, sorted(to)))} too: in a ring it sends to the next "
-                                "one only, (rank + 1) mod N.")
+            expect.true(not to, f"With {world} ranks, rank {rank} sends to rank {', '.join(map(str, sorted(to)))}: in a ring it sends to the next one "
+                                "only, (rank + 1) mod N.")
         most = 2 * (world - 1) * math.ceil(size / world) * 8
         expect.true(max(ran.sent) <= most, f"With {world} ranks and {8 * size} bytes to be summed, a rank of yours sends {max(ran.sent)} bytes; "
                                            f"2(N − 1) chunks of an Nth each are {most} at most. Is a whole tensor sent where a chunk would do?")
@@ -306,8 +306,9 @@ def started(names, rank, world, numbers):
 
 
 def averaged(names, rank, world, numbers, x, y):
-    """Gradients of a rank after the learner's average_gradients."""
+    """Gradients of a rank after the learner's average_gradients. The frozen parameter has one from before it was frozen."""
     net = Odd(numbers)
+    net.frozen.grad = net.frozen.detach().clone()
     loss_of(net(part_of(x, rank, world)), part_of(y, rank, world)).backward()
     names.average_gradients(net)
     return gradients(net)
@@ -444,8 +445,9 @@ def naive_ddp(student, reference, draw):
                     rtol=1e-10, atol=1e-10)
     for world in (2, 3, 1):
         (x, *_), (y, *_) = batches(draw, 2, 12, world)
-        means = mean_gradients(numbers[0], [x], [y], world)
-        _over_the_wire(student, draw, world, averaged, [numbers[0], x, y], functools.partial(_times, means), "gradients after `average_gradients`")
+        means, left = mean_gradients(numbers[0], [x], [y], world), {"frozen": Odd(numbers[0]).frozen.detach()}
+        _over_the_wire(student, draw, world, averaged, [numbers[0], x, y], lambda factor: _times(means, factor) | left,
+                       "gradients after `average_gradients`")
     xs, ys = batches(draw, 2, 12, 2)
     _over_the_wire(student, draw, 2, naively, [numbers, xs, ys], functools.partial(single, numbers[0], xs, ys, 2, 1), "parameters after two steps")
 
@@ -460,6 +462,7 @@ def buckets(student, reference, draw):
 
 CAP = 40  # bytes
 BUCKETS = [2 + 2 + 8, 4 + 12, 4 + 4, 16, 3 + 3, 2]  # the numbers in each bucket of Odd's parameters, from rare to idle, and dead
+LARGEST = 16  # the numbers in the largest of them
 COMPLETE = 4  # so many of them a backward pass completes, in this order; the second as the last one
 
 
@@ -485,6 +488,11 @@ def overlap(student, reference, draw):
     for rank, sent in enumerate(ran.summed):
         expect.true(sent == 2 * BUCKETS, f"In two steps of two batches rank {rank} sums up {sent} numbers by all-reduce. With `assign_buckets` and {CAP} bytes "
                                          f"a bucket it should be {2 * BUCKETS}, each bucket once in a step, and nothing under `no_sync`.")
+    for rank, operations in enumerate(ran.operations):
+        begun = operations.index(("all_reduce", BUCKETS[0], -1))
+        expect.true(not any(kind == "broadcast" and count >= LARGEST for kind, count, _ in operations[begun:]),
+                    f"Rank {rank} broadcasts parameters after its first step as well. They needn't travel again: nets that are equal, and step with the same "
+                    "gradients, stay equal. Broadcast them once, in `__init__`; before a forward pass only the buffers are rank 0's.")
     xs, ys, witness = draw.normal(2, 12, 3), draw.normal(2, 12, 2), draw.number(0.5, 2.0)
     xs[:, ::3, 0] = 9.0
     for count, before in ((1, ""), (2, ", after one under `no_sync`")):
@@ -597,18 +605,19 @@ def trained_on_ranks(names, world, numbers, images, labels, steps, batch, rate):
     return launch(rank_of_ours, world, names.train_rank, small_net(numbers), images, labels, steps, batch, rate, timeout=240.0)
 
 
-def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, goes_on=True, drop=True, momentum=0.9, part=slice(None),
+def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, goes_on=True, drop=True, filled=False, momentum=0.9, part=slice(None),
                   fresh=True, ends=True, own=False, world=2):
     """(state_dict, losses) of the same in this process, on whole batches; the options are for what people do instead.
 
     epochs: each has an order of its own. goes_on: a step takes the next batch, not the first. drop: what is left at an epoch's end is left
-    out. part: what of each batch is trained on. fresh: each step has gradients of its own. ends: it ends in the middle of an epoch too.
-    own: each of two ranks goes on with its own buffers. world: so many ranks stand for it.
+    out. filled: for two ranks the order is filled up. part: what of each batch is trained on. fresh: each step has gradients of its own.
+    ends: it ends in the middle of an epoch too. own: each of two ranks goes on with its own buffers. world: so many ranks stand for it.
     """
     net, second = small_net(numbers).eval(), Centred()  # the buffers are moved here, by rank 0's part
     optimizer, step, epoch, losses = torch.optim.SGD(net.parameters(), rate, momentum=momentum), 0, 0, []
     while step < steps:
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch * epochs))
+        order = torch.cat([order, order[:len(order) % 2 * filled]])
         order = order[:len(order) // batch * batch if drop else len(order) // 2 * 2]
         for chosen in order.split(batch)[:(steps - step if ends else None) if goes_on else 1]:
             if fresh:
@@ -634,8 +643,10 @@ def training_images(limit):
     return data.images.double(), data.labels
 
 
-APART = "The ranks end with different weights. Do all begin with rank 0's, and step with the same gradients, at every step?"
-OTHER = "The ranks agree with each other, but not with one process that takes the whole batch at each step. What does each step train on, and how?"
+APART = ("The ranks end with different weights: they don't agree with each other to 8 decimal digits. Do all begin with rank 0's, and step with the same "
+         "gradients, at every step?")
+OTHER = ("The ranks agree with each other, but not, to 8 decimal digits, with one process that takes the whole batch at each step. What does each step train "
+         "on, and how?")
 # How many digits the weights agree to, of the largest change of a weight in the training: with one process, and between the ranks.
 TRAINING = {"equal digits": expect.at_least(smoke=8), "equal digits of the ranks": expect.at_least(smoke=8)}
 
@@ -651,6 +662,8 @@ def mistaken(numbers, images, labels, steps, batch, rate):
            "is, and the mean."), alone(rate=2 * rate)
     yield "after the last step that is asked for it goes on to the end of the epoch. Count the steps, and stop in the middle of an epoch too.", alone(ends=False)
     yield "it trains on what is left at the end of an epoch, too little for a step. Leave that out.", alone(drop=False)
+    yield ("where the number of examples isn't a multiple of `world`, the order is filled up, and not cut off. Hand `drop_last=True` to `shard`.",
+           alone(filled=True))
     yield "SGD has no momentum. It should be 0.9.", alone(momentum=0.0)
     yield "gradients are never set back to zero, so that each step takes those of all steps before. `optimizer.zero_grad()`.", alone(fresh=False)
     yield "only rank 0's examples count. The gradients of all ranks are to be averaged before each step.", alone(part=slice(0, None, 2))

@@ -156,7 +156,7 @@ def frozen_on_the_way(names, numbers, images, labels):
 
 
 def optimised(names, numbers, images, labels, *settings):
-    """Weights after steps of the learner's optimiser with gradients laid into all parameters, the frozen ones' as well."""
+    """Weights after steps of the learner's optimiser with gradients of 2 laid into all parameters, the frozen ones' as well."""
     net = staged(numbers)
     for frozen in (net[0], net[2]):
         for parameter in frozen.parameters():
@@ -164,7 +164,7 @@ def optimised(names, numbers, images, labels, *settings):
     optimizer = names.make_optimizer(net, 0.1, *settings)
     for _ in range(3):
         for parameter in net.parameters():
-            parameter.grad = torch.ones_like(parameter)
+            parameter.grad = torch.full_like(parameter, 2.0)  # with 1, a step of SGD and one of Adam are equal
         optimizer.step()
     return {"the stages that don't train": tensors(net[0], net[2]), "the stages that do": tensors(net[1], net[3])}
 
@@ -205,10 +205,17 @@ def with_frozen_norms(names, numbers, images, labels):
     def four_of(net):
         state = net.state_dict()
         found = [state.get(f"{norm}.{name}") for norm in norms for name in ("weight", "bias", "running_mean", "running_var")]
-        return torch.cat(found).clone() if all(isinstance(each, torch.Tensor) for each in found) else None
+        return torch.cat(found).clone() if all(isinstance(each, torch.Tensor) for each in found) else "not all in the state dict"
 
+    others = lambda named: [value for name, value in named if not any(f"{name}.".startswith(norm + ".") for norm in norms)]
+    net[0].eval()
     at_first = four_of(net)
     returned = names.freeze_norms(net) is net
+    if any("." in name for module in net.modules() for name, _ in module.named_children()):
+        return {"dotted": True}
+    if not any(parameter.requires_grad for parameter in others(net.named_parameters())):
+        return {"whole": True}
+    modes = [module.training for module in others(net.named_modules())]
     at_once = net(images[1]).detach()
     x = images[1].clone().requires_grad_()
     for stage in net.train():  # a stage by itself, as `open_stages` does it
@@ -221,18 +228,26 @@ def with_frozen_norms(names, numbers, images, labels):
     fresh = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=0.3)
     for _ in range(2):
         a_step(net, fresh, images[2], labels)
-    others = [value.flatten() for name, value in net.state_dict().items() if not any(name.startswith(norm + ".") for norm in norms)]
+    all_others = torch.cat([value.flatten() for value in others(net.state_dict().items())])
     aside = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(1.0)).double()
     names.freeze_norms(aside)
     copied = copy.deepcopy(net).eval()
     copied.load_state_dict({name: 2 * value for name, value in net.state_dict().items()}, strict=False)
     return {"whether the net itself is returned": returned, "its answers at once": at_once, "the inner features in train mode": inner.detach(),
-            "the gradient at the input": gradient, "the norms' four tensors when frozen": at_first,
+            "the gradient at the input": "none" if gradient is None else gradient, "the norms' four tensors when frozen": at_first,
             "the norms' four tensors a step later": one_step_later,
-            "the norms' four tensors two steps after all parameters were let train again": four_of(net), "all other weights then": torch.cat(others).clone(),
+            "the norms' four tensors two steps after all parameters were let train again": four_of(net), "all other weights then": all_others,
             "the answers in train mode": net.train()(images[1]).detach(), "the answers in eval mode": net.eval()(images[1]).detach(),
             "the answers of a copy that a state dict was loaded into": copied(images[1]).detach(),
-            "the answers of batch norm and dropout in train mode": aside.train()(images[0, :, :, 0, 0]).detach()}
+            "the answers of batch norm and dropout in train mode": aside.train()(images[0, :, :, 0, 0]).detach(),
+            "the modes of all other modules": modes}
+
+
+NORM_FAULTS = {
+    "dotted": "A name with a dot isn't a path: `setattr(net, \"1.1\", …)` adds a layer under that name to the net itself, and the old one stays where it is. "
+              "Set the new layer in its parent: `net.get_submodule(…)` gives it.",
+    "whole": "You have frozen the whole net: none of its parameters trains any more. Only the batch norms' are to be frozen.",
+}
 
 
 @check(points=3)
@@ -240,8 +255,11 @@ def frozen_norms(student, reference, draw):
     """Batch norm frozen in both senses, and staying so."""
     images = torch.stack([draw.normal(6, 2, 6, 6), 3 + 2 * draw.normal(6, 2, 6, 6), draw.normal(6, 2, 6, 6) - 2])
     expect.agree_run(student, reference, shape_of_rows, draw.branch("rows").normal(6, 5), what="a net with a frozen norm")
-    got = expect.agree_run(student, reference, with_frozen_norms, draw.normal(400), images, draw.integers(0, 3, 6),
-                           using=[filled, staged, a_step], what="a net with frozen norms")
+    asked = [draw.normal(400), images, draw.integers(0, 3, 6)]
+    got, want = (side.run(with_frozen_norms, *asked, using=[filled, staged, a_step]) for side in (student, reference))
+    for fault, hint in NORM_FAULTS.items():
+        expect.true(not (isinstance(got, dict) and fault in got), hint)
+    expect.same(got, want, "a net with frozen norms", rtol=1e-10, atol=1e-10)
     for later in ("a step later", "two steps after all parameters were let train again"):
         _bitwise(got[f"the norms' four tensors {later}"], got["the norms' four tensors when frozen"], "A frozen norm's tensors")
 
@@ -457,6 +475,8 @@ def accumulation(student, reference, draw):
 
 def weights_after_tuning(names, state, images, labels, classes, seed):
     """The state of the fine-tuned net, by name."""
+    import itertools
+
     from course_lib import pretrained
     source = pretrained.untrained(len(state["head.2.bias"])).eval()
     source.load_state_dict(state)
@@ -470,7 +490,7 @@ def weights_after_tuning(names, state, images, labels, classes, seed):
     net = names.made("my_net")
     torch.manual_seed(seed)
     if net is None:
-        bar = iter(names.progress(range(1000)))
+        bar = iter(names.progress(itertools.count()))
         net = names.fine_tune(source, images, labels, classes, lambda step, loss: next(bar, None))
     else:
         try:  # the net was made of another source: see what becomes of this one, as far as the first step
@@ -538,6 +558,6 @@ SCRATCH = ("This net doesn't begin from the source's weights: the filters of its
 UNTRAINED = ("The net that comes back has the source's body to the last bit, and a head that guesses. Is it the one that was trained, and not "
              "the one that it was copied from?")
 GUESSING = ("Your net was trained, and does hardly better than guessing. Is its new head among what the optimiser holds, do the labels still "
-            "belong to the images, and does it get enough steps?")
+            "belong to the images, do the images come at the scale that the source knows, and does it get enough steps?")
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Does everything that should train get enough steps, at a rate that is "
             "neither too small for the new head nor so large that it wipes out what the source knows?")

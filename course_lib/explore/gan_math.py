@@ -111,7 +111,7 @@ def optimal_discriminator(discriminator):
                 f"Between x = −5 and x = 11 it lies between {_number(best.min(), 3)} and {_number(best.max(), 3)}.")
 
     return explorable("The best discriminator against two known densities", figure, redraw,
-                       "D* depends on p/q alone. Far apart, it is flat where the samples are.",
+                       "D* depends on p/q and the targets alone. Slide the means apart: how steep is it where the samples are?",
                        distance=slider("distance of the means", 0.0, 8.0, 2.0, 0.05),
                        width=slider("width of q (std)", 0.3, 3.0, 1.0, 0.05),
                        real=slider("target for real samples", 0.5, 1.0, 1.0, 0.01),

@@ -46,7 +46,7 @@ def flipped_labels(flipped_optimum):
                 f"and {mean(without):.3f} with none.".replace("-", "−"))
 
     return explorable("What flipping labels does to the generator", figure, redraw,
-                      "The further away the generated samples are, the fewer flips it takes to leave them where they are.",
+                      "Each label, of real and of generated samples, is flipped with the same probability.",
                       distance=slider("distance of the means", 0.0, 8.0, 4.0, 0.05),
                       flipped=slider("share of labels flipped", 0.0, 0.3, 0.02, 0.005, digits=3))
 

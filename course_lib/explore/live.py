@@ -19,6 +19,7 @@ from course_lib.picture import DRAWING, Picture, Stage
 
 SLICE_S = 0.04  # longest time the kernel is busy between two looks at what else is asked of it
 PAUSE_S = 0.005
+MEASUREMENTS = 40  # in a whole run
 DRAW_EVERY_S = 0.4
 DRAW_SHARE = 0.15  # of the time at most, for drawing
 
@@ -48,6 +49,7 @@ class LiveTraining(widgets.VBox):
         self.draw()
         super().__init__([widgets.HBox([self._start, self._anew, self._state], layout={"align_items": "center"}),
                           self.picture, self.readout])
+        self.add_class("live-training")
 
     @property
     def is_running(self):
@@ -80,12 +82,16 @@ class LiveTraining(widgets.VBox):
         self._state.say(because)
         return task
 
+    def _end(self):
+        self.pause(f"Done: {self.steps_done:,} steps. Reset to begin anew.")
+        self._start.description, self._start.button_style, self._start.disabled = "Done", "", True
+
     def reset(self):
         """Begin anew: untrained nets, no steps done; running if it was."""
         self.steps_done = 0
         self._reset()
         if not self.is_running:
-            self._start.description = "Start"
+            self._start.description, self._start.button_style, self._start.disabled = "Start", "primary", False
             self._state.say("")
         self.draw()
 
@@ -107,13 +113,13 @@ class LiveTraining(widgets.VBox):
                     self._step()
                     self.steps_done += 1
             except StopIteration:
-                self.pause(f"Done: {self.steps_done} steps. Reset to begin anew.")
+                self._end()
                 return
             except Exception as error:  # the learner's own step: show what it said, keep the notebook alive
                 self.pause(f"Stopped at step {self.steps_done}: {type(error).__name__}: {error}")
                 return
             if self.steps_done >= self.limit:
-                self.pause(f"Done: {self.limit} steps. Reset to begin anew.")
+                self._end()
                 return
             if time.perf_counter() >= draw_again:
                 cost = self.draw()
@@ -183,19 +189,26 @@ class _SteppedBoard(Board):
 
     hand_over = staticmethod(lambda: None)
 
+    def due(self):
+        """Whether to measure before the coming step is logged: at even distances and at the last one. Steps decide it and not the clock, so
+        that the same settings give the same figures."""
+        coming = 1 if self.step is None else self.step + 2  # counted from 1
+        return coming % max(1, self.total // MEASUREMENTS) == 0 or coming >= self.total
+
     def log(self, step, **values):
         super().log(step, **values)
         self.hand_over()
 
 
-def live_run(title, train, below="", *, steps, curves=("loss",), panels=0, levels=None, **settings):
+def live_run(title, train, below="", *, steps, unit="step", curves=("loss",), panels=0, levels=None, **settings):
     """A training as a lesson's own loop does it, live: its settings, start, pause, reset, and a board.
 
-    train(board, **values) trains for `steps` steps and calls board.log once after each; where board.due(), it may fill panels.
+    train(board, **values) trains for `steps` steps and calls board.log once after each; before that, where board.due(), it may fill
+    panels and measure. Where a setting decides how many steps there are, another `unit` is what board.log counts, such as "image".
     curves, panels, levels: the Board's. settings: name → widget; another value begins anew, and the curves of the last run
     stay behind as shadows. Returns a widget; its `training` has start(), pause(), reset().
     """
-    board = _SteppedBoard(title, steps, curves, panels, levels, view=Hosted)
+    board = _SteppedBoard(title, steps, curves, panels, levels, unit, Hosted)
     run = None
 
     def loop(after_step):
@@ -211,8 +224,8 @@ def live_run(title, train, below="", *, steps, curves=("loss",), panels=0, level
 
     def redraw():
         if board.step is None:
-            return f"Not yet begun. {steps} steps."
-        return f"Step {board.step + 1} of {steps}: {board.latest()}."
+            return f"Not yet begun. {steps:,} {unit}s."
+        return f"{unit.capitalize()} {board.step + 1:,} of {steps:,}: {board.latest()}."
 
     training = LiveTraining(board, reset, lambda: run.step(), redraw, limit=steps + 1)
     for widget in settings.values():

@@ -57,8 +57,9 @@ scale = current_scale()
 # 1. VGG-16 has 138 million parameters. What share of them is in the 13 convolutions? (`"11 %"`, `"50 %"`, `"89 %"`)
 # 2. A plain net of 20 layers and one of 8, both with batch norm, are trained equally long. The deep one has more parameters. Which has the
 #    lower *training* loss? (`"deep"`, `"shallow"`, `"equal"`)
-# 3. 150 steps on batches of 32, so that not even all of 6 000 images are looked at once. Which change of the recipe gains most: `"mean and rate"` (the mean of the losses, at a higher rate), `"the schedule"`, `"flips"`, `"crops"`,
-#    or `"none"`, if the greatest gain isn't clear of the spread between seeds?
+# 3. A book trains its ResNet by a loss that is the *sum* over the batch, at a low rate that hardly falls. You change that, each change on top of those before it, and train for 150 steps on batches of 32, so that not even all of 6 000 images are looked at once. Which change gains most?
+#    The mean of the losses at a higher rate (`"mean and rate"`), a rate that climbs and falls (`"schedule"`), normalised images (`"normalise"`), `"flips"`, `"crops"`, a square cut out of each image (`"cutout"`), a weight decay that spares batch norms and biases (`"decay"`), smoothed labels (`"smoothing"`),
+#    or `"none"`, if the greatest gain isn't clear of the spread between three seeds?
 
 # %%
 my_predictions = {"convolutions": "?", "deep or shallow": "?", "most": "?"}
@@ -90,7 +91,9 @@ def parameters(net):
 def on_paper(make, *args):
     """A net with shapes and no memory behind them: it costs nothing, however large."""
     with torch.device("meta"):
-        return make(*args)
+        net = make(*args)
+        net(torch.empty(2, 3, 224, 224))      # lazy layers, if there are any, learn their sizes
+    return net
 
 
 print(f"AlexNet has {parameters(on_paper(alexnet)):,} parameters; torchvision's has 61,100,840")
@@ -263,8 +266,10 @@ def costs(net, size):
 
     def visit(layer, inputs, output):
         if isinstance(layer, nn.Conv2d):
-            found.append((layer, *conv_cost(layer.in_channels, layer.out_channels, layer.kernel_size[0],
-                                            inputs[0].shape[-1], layer.stride[0], layer.padding[0],
+            kernel = layer.kernel_size[0]
+            padding = kernel // 2 if layer.padding == "same" else layer.padding[0]
+            found.append((layer, *conv_cost(layer.in_channels, layer.out_channels, kernel,
+                                            inputs[0].shape[-1], layer.stride[0], padding,
                                             layer.bias is not None)))
         else:
             found.append((layer, *conv_cost(layer.in_features, layer.out_features, 1, 1)))
@@ -449,10 +454,12 @@ def stack_of(block, count, width=8):
         for number in range(count):
             blocks.append(block(now, width << stage, 2 if stage and number == 0 else 1))
             now = width << stage
-    return nn.Sequential(
+    net = nn.Sequential(
         classify.Normalise(small["train"].images),
         nn.Conv2d(small["train"].images.shape[1], width, 3, padding=1), *blocks,
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(now, 10))
+    net.eval()(small["train"].images[:2])      # as on_paper does
+    return net
 
 
 def losses_of(net, steps=degradation_steps, rate=0.05):
@@ -524,7 +531,7 @@ print("largest change of batch norm's output when a bias is added before it: "
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `forward`: the sum of the two paths, then `F.relu`. A ReLU before the addition would let the block only ever add. Mind the order: convolution, its batch norm, the next convolution; the book's own block makes both convolutions first.
+# `forward`: the sum of the two paths, then `F.relu`. A ReLU before the addition would let the block only ever add. Mind the order: convolution, its batch norm, the next convolution; the block of *Dive into Deep Learning*, if you know it, makes both convolutions first.
 # </details>
 
 # %% solution="residual"
@@ -793,7 +800,7 @@ for depth, published in ((18, 11_689_512), (34, 21_797_672), (50, 25_557_032)):
 
 torch.manual_seed(0)
 asleep = resnet(18, 10, width=8, small_images=True, zero_init=True).eval()
-image = torch.randn(1, 3, 32, 32)
+asleep(torch.randn(1, 3, 32, 32))
 within = [module for module in asleep.modules() if isinstance(module, BasicBlock)
           and sum(p.numel() for p in module.parameters()) == 2 * 9 * 8 * 8 + 4 * 8]
 features = torch.rand(1, 8, 6, 6)
@@ -828,6 +835,7 @@ for name, make_mine, make_theirs in (
         ("ResNet-18", lambda: resnet(18), torchvision.models.resnet18),
         ("ResNet-50", lambda: resnet(50), torchvision.models.resnet50)):
     mine, theirs = make_mine(), make_theirs()
+    mine.eval()(images)
     copy_weights(mine, theirs)
     with torch.no_grad():
         apart = {mode: (mine.train(mode == "train")(images)
@@ -847,7 +855,8 @@ from d2l import torch as d2l
 torch.manual_seed(0)
 mine, book = BasicBlock(8, 8).double(), d2l.Residual(8)
 images = torch.randn(4, 8, 10, 10, dtype=torch.float64)
-book.double()(images)      # its layers are lazy: the first call makes them
+book.double()(images)      # its layers are lazy: the first call makes them, and yours if they are
+mine(images)
 for conv in (book.conv1, book.conv2):
     nn.init.zeros_(conv.bias)
 weights = [book.conv1.weight, book.bn1.weight, book.bn1.bias,
@@ -1113,13 +1122,17 @@ print("On the last rung, the average of the weights is worth "
       f"{mean_of('average') - mean_of('net'):+.1f}, "
       f"and test-time flips on top of it {mean_of('flips') - mean_of('average'):+.1f}.")
 most = max(gains, key=gains.get)
-print(f"The greatest gain: {most}, {gains[most]:+.1f}"
-      f"{',' if most in clear else ', not'} clear of the spread. "
+short = dict(zip(gains, ("mean and rate", "schedule", "normalise", "flips", "crops", "cutout", "decay",
+                         "smoothing")))
+spread = ("one seed shows no spread" if seeds == 1 else
+          f"{'' if most in clear else 'not '}clear of the spread")
+print(f"The greatest gain: {most} (\"{short[most]}\"), {gains[most]:+.1f}, {spread}. "
       f"You predicted: {my_predictions['most']}")
 
 # %% [markdown]
-# That was Fashion-MNIST at 14×14, 4 800 looks at images (150 steps of 32). A rung is called clear of the spread when all its seeds lie on one side of all those of the rung before. With three seeds each, luck alone does that to two equal rungs one time in ten, and
-# one standard error of a share of 1 000 test images is 1.4 points. In our run the schedule gained most, 2.4 points, and wasn't clear; crops cost 5 points and were. Cutout (1.1 less) and label smoothing (1.4 more) came out clear too, by less than a point. On real colour images, four times the budget, the same changes (and a net whose last batch norms begin at 0):
+# That was Fashion-MNIST at 14×14, 4 800 looks at images (150 steps of 32). A rung is called clear of the spread when all its seeds lie on one side of all those of the rung before. With three seeds each, luck alone does that to two equal rungs one time in ten. Eight pairs are compared, so luck calls 0.8 of them clear on average, and were they independent, at least one in 57 of 100 ladders; and
+# one standard error of a share of 1 000 test images is 1.4 points. In our run the schedule gained most, 2.4 points, and wasn't clear; crops cost 5 points and were. Cutout (1.1 less) and label smoothing (1.4 more) came out clear too, by less than a point. On another machine, with the same seeds and another rounding, the schedule's gain (2.2) was clear, and so was a loss of 0.8 by normalisation; label smoothing's gain (1.2) wasn't.
+# So rest nothing on a flag by itself. Both runs agree with the table below, which has a greater budget: the schedule gained most, and crops cost more than anything else. On real colour images, four times the budget, the same changes (and a net whose last batch norms begin at 0):
 #
 # | CIFAR-10, budget 19 200 looks; mean of three seeds (least to greatest) | the net | average of the weights | and flips |
 # |---|---|---|---|
@@ -1155,8 +1168,9 @@ def images_per_second(layout, mixed, steps=scale.pick(smoke=3, cpu=12, gpu=100),
     don't count.
     """
     net = ResNet(BasicBlock, (2, 2, 2), 10, 3, scale.pick(smoke=16, gpu=64), small_images=True)
-    net = net.to(scale.device, memory_format=layout)
     x = torch.rand(batch, 3, 32, 32, device=scale.device).to(memory_format=layout)
+    net.to(scale.device)(x)
+    net.to(memory_format=layout)
     y = torch.randint(10, (batch,), device=scale.device)
     for step in range(steps + 2):
         if step == 2:
@@ -1307,7 +1321,7 @@ for name, run in runs.items():
 # %% [markdown]
 # <details><summary>The answer</summary>
 #
-# **A** is the softmax: the loss takes a second softmax, of numbers between 0 and 1, and can't get below $\log(e + 9) - 1 \approx 1.46$ however right the net is. Its accuracy is near E's while its loss is far above: no honest loss of 1.7 goes with so many right answers. **C** is the deep net without shortcuts: high in loss *and* low in accuracy, which fit together.
+# **A** is the softmax: the loss takes a second softmax, of numbers between 0 and 1, and can't get below $\log(e + 9) - 1 \approx 1.46$ however right the net is. Its accuracy is near E's while its loss is far above; C, whose loss is lower than A's, has far fewer right. **C** is the deep net without shortcuts: high in loss *and* low in accuracy, which fit together.
 # **B** and **D** have E's training curve, step by step, and only the test suffers. They differ in the last column. In eval mode the order of the images can't matter: what changes with it, **D**, was measured in train mode, where twenty images of one class are normalised by their own mean, which takes away what tells the class. What doesn't change is **B**, with other statistics.
 #
 # So two of the four can't be seen in the training curve at all. Look at both, and at their *difference*; and know the floor of your loss.

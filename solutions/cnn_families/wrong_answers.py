@@ -50,7 +50,7 @@ def vgg_block(convs, in_channels, out_channels):
 def vgg_block(convs, in_channels, out_channels):
     layers = []
     for _ in range(convs):
-        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
         in_channels = out_channels
     return nn.Sequential(*layers)
 
@@ -141,7 +141,8 @@ class _AlwaysDropout(nn.Dropout):
         return F.dropout(x, self.p)
 
 
-@wrong("vgg", hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode")
+@wrong("vgg", hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode, and hand it "
+                   "the argument `dropout`.")
 def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
         nn.Linear(inputs, hidden), nn.ReLU(), _AlwaysDropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(),
@@ -256,6 +257,39 @@ def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     return _vgg_joined_by([nn.AdaptiveAvgPool2d(7)], depth, classes, in_channels, width, hidden, dropout)
 
 
+@wrong("vgg", hint="The first hidden layer's units are never dropped: `nn.Dropout(dropout)` stands after the ReLU of both hidden linear "
+                   "layers.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [
+        nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)],
+        in_channels, width)
+
+
+@wrong("vgg", hint="More is dropped than the units of the two hidden layers. `nn.Dropout` stands twice, after the ReLU of each hidden "
+                   "linear layer; another one before the first linear layer is AlexNet's.")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _vgg(_CONVS[depth], (1, 2, 4, 8, 8), lambda inputs: [nn.Dropout(dropout), *_head(hidden, classes, dropout)(inputs)],
+                in_channels, width)
+
+
+class _Listed(nn.Module):
+    def __init__(self, depth, classes, in_channels, width, hidden, dropout):
+        super().__init__()
+        channels = [in_channels, *(width * times for times in (1, 2, 4, 8, 8))]
+        self.features = [vgg_block(*block) for block in zip(_CONVS[depth], channels, channels[1:])]
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(7), nn.Flatten(), *_head(hidden, classes, dropout)(channels[-1] * 49))
+
+    def forward(self, x):
+        for block in self.features:
+            x = block(x)
+        return self.head(x)
+
+
+@wrong("vgg", hint="a list of modules. PyTorch doesn't find their parameters in there")
+def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
+    return _Listed(depth, classes, in_channels, width, hidden, dropout)
+
+
 # --- cost ---
 
 def _side(size, kernel, stride, padding):
@@ -309,6 +343,13 @@ def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias
 def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
     weights = in_channels * out_channels * kernel
     return weights + bias * out_channels, weights * _side(size, kernel, stride, padding)**2
+
+
+@wrong("cost", hint="`conv_cost`: in the number of parameters the kernel has one side only. There are kernel² weights for each pair of "
+                    "channels, as you count them in the multiply-adds.")
+def conv_cost(in_channels, out_channels, kernel, size, stride=1, padding=0, bias=True):
+    pairs = in_channels * out_channels
+    return pairs * kernel + bias * out_channels, pairs * kernel**2 * _side(size, kernel, stride, padding)**2
 
 
 @wrong("cost", hint="`conv_cost`: a map of outputs has two sides: the number of positions is squared.")
@@ -621,6 +662,44 @@ class Inception(Inception):
         return torch.cat([branch(x) for branch in self.branches], dim=0)
 
 
+@wrong("inception", hint="The 5×5 convolution has its numbers of channels the wrong way round: it goes from `five[0]`, what the reduction "
+                         "gives, to `five[1]`.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[2][2] = nn.Conv2d(five[1], five[0], 5, padding=2)
+
+
+@wrong("inception", hint="The 3×3 convolution has its numbers of channels the wrong way round: it goes from `three[0]`, what the reduction "
+                         "gives, to `three[1]`.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[1][2] = nn.Conv2d(three[1], three[0], 3, padding=1)
+
+
+@wrong("inception", hint="a list of modules. PyTorch doesn't find their parameters in there")
+class Inception(nn.Module):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__()
+        self.branch1 = nn.Sequential(*_conv(in_channels, one, 1))
+        self.branch2 = nn.Sequential(*_conv(in_channels, three[0], 1), *_conv(*three, 3))
+        self.branch3 = [*_conv(in_channels, five[0], 1), *_conv(*five, 5)]
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), *_conv(in_channels, pool, 1))
+
+    def forward(self, x):
+        third = x
+        for layer in self.branch3:
+            third = layer(third)
+        return torch.cat([self.branch1(x), self.branch2(x), third, self.branch4(x)], dim=1)
+
+
+@wrong("inception", hint="gives back nothing. Is a `return` missing?")
+class Inception(Inception):
+    def forward(self, x):
+        torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
 # --- residual ---
 
 def _norm_shortcut(in_channels, outputs, stride, kernel=1, bias=False):
@@ -664,7 +743,7 @@ class BasicBlock(BasicBlock):
         self.main[3] = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
 
 
-@wrong("residual", hint="The 1×1 shortcut has no batch norm. (The book's block has none either; the paper's has.)")
+@wrong("residual", hint="The 1×1 shortcut has no batch norm. (The block of *Dive into Deep Learning* has none either; the paper's has.)")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -808,6 +887,37 @@ class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.shortcut = _norm_shortcut(in_channels, channels, 1) if len(self.shortcut) else nn.Identity()
+
+
+@wrong("residual", hint="The shortcut is kept as another name of the input, and then changed in place by `+=`. Write `y = y + x`: autograd "
+                        "still needs the input as it was.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        shortcut = self.shortcut(x)
+        shortcut += self.main(x)
+        return F.relu(shortcut)
+
+
+@wrong("residual", hint="The shortcut's 1×1 convolution is given what the main path has made. It begins from the block's input, `x`.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        y = self.main(x)
+        return F.relu(y + (self.shortcut(y) if len(self.shortcut) else x))
+
+
+@wrong("residual", hint="The first batch norm has `in_channels`. It stands after the first 3×3 convolution, which gives `channels`.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[1] = nn.BatchNorm2d(in_channels)
+
+
+@wrong("residual", hint="Where the shape changes, only the shortcut is left: `a + b if … else c` means `(a + b) if … else c`. Put brackets "
+                        "around what is added.")
+class BasicBlock(BasicBlock):
+    def forward(self, x):
+        y = self.main(x)
+        return F.relu(self.shortcut(x) if len(self.shortcut) else y + x)
 
 
 # --- variants ---
@@ -1056,6 +1166,68 @@ class PreActivation(PreActivation):
             self.shortcut = None
 
 
+@wrong("variants", hint="`Bottleneck`: the 3×3 convolution takes `in_channels`. It stands after the first 1×1, which gives `channels`.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[3] = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+
+
+@wrong("variants", hint="`Bottleneck`: the third batch norm has `channels`. It stands after the last 1×1, which gives 4·channels.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[7] = nn.BatchNorm2d(channels)
+
+
+@wrong("variants", hint="`Bottleneck`: the second ReLU comes before its batch norm. The order is convolution, batch norm, ReLU.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[4], self.main[5] = self.main[5], self.main[4]
+
+
+@wrong("variants", hint="`Bottleneck`: the first ReLU comes before its batch norm. The order is convolution, batch norm, ReLU.")
+class Bottleneck(Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[1], self.main[2] = self.main[2], self.main[1]
+
+
+@wrong("variants", hint="`PreActivation`: the second ReLU comes before its batch norm. The order is batch norm, ReLU, convolution.")
+class PreActivation(PreActivation):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.main[1], self.main[2] = self.main[2], self.main[1]
+
+
+@wrong("variants", hint="`PreActivation`: the modules are made in the right order and called in the ordinary one, convolutions first. "
+                        "Batch norm and ReLU come before each convolution, in `forward` too.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        (norm1, _), (conv1, norm2, _, conv2) = self.first, self.main
+        y = norm2(conv2(F.relu(norm1(conv1(x)))))
+        return y + (x if self.shortcut is None else self.shortcut(x))
+
+
+@wrong("variants", hint="`PreActivation`: convolution, batch norm, ReLU, twice, and then the addition: this is the ordinary order. Here batch "
+                        "norm and ReLU come before each convolution, in `forward` too.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        (norm1, _), (conv1, norm2, _, conv2) = self.first, self.main
+        y = F.relu(norm2(conv2(F.relu(norm1(conv1(x))))))
+        return y + (x if self.shortcut is None else self.shortcut(x))
+
+
+@wrong("variants", hint="`PreActivation`: `forward` is BasicBlock's, convolutions first and a ReLU after the addition. Here batch norm and "
+                        "ReLU come before each convolution, and nothing after the addition.")
+class PreActivation(PreActivation):
+    def forward(self, x):
+        (norm1, _), (conv1, norm2, _, conv2) = self.first, self.main
+        y = norm2(conv2(F.relu(norm1(conv1(x)))))
+        return F.relu(y + (x if self.shortcut is None else self.shortcut(x)))
+
+
 # --- resnet ---
 
 @wrong("resnet", hint="The stem for small images still has its max-pooling: 32×32 images would reach the first block at half their size.")
@@ -1086,6 +1258,14 @@ class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
         self.stem[2] = nn.Identity()
+
+
+@wrong("resnet", hint="The stem for large images has no ReLU between batch norm and max-pooling; the one for small images has.")
+class ResNet(ResNet):
+    def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
+        super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)
+        if not small_images:
+            self.stem[2] = nn.Identity()
 
 
 @wrong("resnet", hint="The stem's 3×3 pooling needs padding 1, or it loses a row and a column.")
@@ -1441,6 +1621,22 @@ def crop_and_flip(images, top, left, flip, padding=4):
 @wrong("augmentation", hint="`crop_and_flip`: nothing is mirrored.")
 def crop_and_flip(images, top, left, flip, padding=4):
     return _windows(images, top, left, torch.zeros_like(flip), padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: all windows are mirrored. `flip` says which.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    return _windows(images, top, left, torch.ones_like(flip), padding)
+
+
+@wrong("augmentation", hint="`crop_and_flip`: with `padding` = 0 the slice `padding:-padding` is empty. End it at padding + the side, or "
+                            "let `F.pad` put the zeros around.")
+def crop_and_flip(images, top, left, flip, padding=4):
+    n, channels, height, width = images.shape
+    padded = images.new_zeros(n, channels, height + 2 * padding, width + 2 * padding)
+    padded[:, :, padding:-padding, padding:-padding] = images
+    return torch.stack([
+        image[:, y:y + height, x:x + width].flip(2) if mirrored else image[:, y:y + height, x:x + width]
+        for image, y, x, mirrored in zip(padded, top.tolist(), left.tolist(), flip.tolist())])
 
 
 @wrong("augmentation", hint="`crop_and_flip`: the border repeats the image's own edge. It should be zeros.")
@@ -1967,6 +2163,14 @@ def train_mine(images, labels, classes, budget, after_step=None):
     net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True))
     optimizer = torch.optim.SGD(net.parameters(), 1e6, momentum=0.9)
     classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, 40)
+    return net
+
+
+@wrong("training", hint="Your net gives every image the same answer: the training has diverged, or the weights have collapsed.")
+def train_mine(images, labels, classes, budget, after_step=None):
+    net = nn.Sequential(classify.Normalise(images), ResNet(BasicBlock, (1, 1, 1), classes, images.shape[1], 16, True))
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=1.0)
+    classify.train_classifier(net, images, labels, F.cross_entropy, optimizer, budget // 32)
     return net
 
 

@@ -259,6 +259,21 @@ def average_gradients(net):
             parameter.grad = both[:-1].view(parameter.shape) / world
 
 
+@right("naive_ddp")
+def average_gradients(net):
+    # The backend averages, all in flight at once.
+    trained = [p for p in net.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32)
+    dist.all_reduce(used, op=dist.ReduceOp.MAX)
+    works = []
+    for parameter in (p for p, there in zip(trained, used) if there):
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        works.append(dist.all_reduce(gradient, op=dist.ReduceOp.AVG, async_op=True))
+        parameter.grad = gradient
+    for work in works:
+        work.wait()
+
+
 # --- buckets ---
 
 @right("buckets")
@@ -408,6 +423,28 @@ class DDP(nn.Module):
             yield
         finally:
             self.syncing = True
+
+
+@right("overlap")
+class DDP(DDP):
+    # The backend averages.
+    def launch_next(self):
+        parameters = [self.trained[position] for position in self.buckets[len(self.flying)]]
+        flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters])
+        self.flying.append((parameters, flat, dist.all_reduce(flat, op=dist.ReduceOp.AVG, async_op=True)))
+
+    def finish(self):
+        while len(self.flying) < len(self.buckets):
+            self.launch_next()
+        used = torch.tensor([p.grad is not None for p in self.trained], dtype=torch.int32)
+        dist.all_reduce(used)
+        used = dict(zip(self.trained, used.tolist()))
+        for parameters, flat, work in self.flying:
+            work.wait()
+            for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters])):
+                if used[parameter]:
+                    parameter.grad = mean.view_as(parameter)
+        self.begin()
 
 
 # --- sampler ---

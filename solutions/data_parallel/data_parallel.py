@@ -158,7 +158,7 @@ def in_threads(functions):
 # %% [markdown]
 # ### Exercise 2 · DataParallel  *(medium, 20 minutes)*
 #
-# On a machine without GPUs devices are just names, and `move` stands for the journey. The check has a `move` of its own, and changes each tensor a little on arrival; so what hasn't travelled is noticed.
+# On a machine without GPUs devices are just names, and `move` stands for the journey. The check has a `move` of its own, and changes each tensor a little on arrival; so what hasn't travelled is noticed. (Whether the devices compute at the same time it doesn't ask: a loop in place of the threads passes too, and takes longer.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -294,7 +294,7 @@ except RankError as error:
 # %% [markdown]
 # ### Exercise 3 · Broadcast and reduce, through one rank  *(easy, 15 minutes)*
 #
-# Two collectives, from the simplest there is: `dist.send(tensor, to)` and `dist.recv(tensor, source)`. A send is over when the other side has received; a receive writes into the tensor that it is given. To *broadcast*, the root sends to all; to *reduce*, all send to the root. Both together are an all-reduce in the shape of a star.
+# Two collectives, from the simplest there is: `dist.send(tensor, to)` and `dist.recv(tensor, source)`. A send is over when the other side has received; a receive writes into the tensor that it is given. To *broadcast*, the root sends to all; to *reduce*, all send to the root. Both together are an all-reduce in the shape of a star. (Without a `source`, gloo takes a message from whoever sends one; the check carries only messages whose sender is named.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -406,7 +406,7 @@ def ring_all_reduce(tensor):
 # %% check="ring"
 check("ring")
 # %% [markdown]
-# Now between real processes, with the bytes counted where they leave.
+# Now between real processes, with the bytes counted where they leave. Then the times: there the ring has to do without what it was built for, a cable for each rank, since all ranks share one machine's memory here.
 
 # %%
 from course_lib.traffic import sent_bytes
@@ -454,7 +454,7 @@ for length in (100, 10_000, 1_000_000, 4_000_000):
           ", ".join(f"{name} {taken:.2f} ms" for name, taken in times.items()))
 
 # %% [markdown]
-# All ranks share one machine's memory here, so there are no separate cables that a ring could use at the same time, and fewer cores than ranks: the ring can't show here what it is for, and may well be the slowest. What the table does show: small tensors cost messages and not bytes, and a ring has more of them, one after the other. With a cable for each device the bytes decide; section 7 has the formula. (The libraries know your ring: gloo's list of algorithms has it as *allreduce_ring_chunked*, and NCCL chooses between rings and trees from call to call.)
+# No separate cables that a ring could use at the same time, and on two cores fewer of them than ranks: the ring can't show here what it is for, and may well be the slowest. What the table does show: small tensors cost messages and not bytes, and a ring has more of them, one after the other. With a cable for each device the bytes decide; section 7 has the formula. (The libraries know your ring: gloo's list of algorithms has it as *allreduce_ring_chunked*, and NCCL chooses between rings and trees from call to call.)
 #
 # ## 5 · DistributedDataParallel
 #
@@ -696,14 +696,14 @@ class DDP(nn.Module):
 # %% check="overlap"
 check("overlap")
 # %% [markdown]
-# Does it overlap? `timeline.record` writes down, inside a rank, when forward and backward pass begin and end, when each parameter has its gradient (a tick), and when each message leaves and is back. One step of a net of 25 MB on two ranks, with your two versions:
+# Does it overlap? `timeline.record` writes down, inside a rank, when forward and backward pass begin and end, when each parameter has its gradient (a tick), and when each message leaves and is back. One step of a net of 25 MB on two ranks, with your two versions, each the quickest of six:
 
 # %% [markdown] tags=["demo", "instructor"]
 # ## Two processes, one step
 #
-# One step of one net on two ranks, recorded on this machine a moment ago. Above, gradients are summed when the backward pass is over; below, by hooks, in buckets. A tick is a parameter whose gradient is there.
+# One step of one net on two ranks, recorded on this machine a moment ago; each the quickest of six. Above, gradients are summed when the backward pass is over; below, by hooks, in buckets. A tick is a parameter whose gradient is there.
 #
-# > **Ask the room.** Where does the second picture save its time? What is it that still sticks out at the end, and could more buckets hide that too?
+# > **Ask the room.** Does the second picture save time here, and where? What is it that still sticks out at the end, and could more buckets hide that too?
 
 # %% tags=["demo"]
 from course_lib import timeline
@@ -714,16 +714,18 @@ use_style()
 def one_step(rank, world, bucketed):
     net = nn.Sequential(*[nn.Linear(1024, 1024) for _ in range(6)])
     ddp = DDP(net, cap=8 * 2**20) if bucketed else net
-    for _ in range(3):    # the first two warm up
+    recordings = []
+    for _ in range(8):
         dist.barrier()
         with timeline.record(net) as spans:
             ddp(torch.randn(128, 1024)).square().mean().backward()
             ddp.finish() if bucketed else average_gradients(net)
-    return spans
+        recordings.append(spans)
+    return recordings[2:]    # the first two warm up
 
 
-recorded = {"all-reduce after the backward pass": launch(one_step, 2, False),
-            "hooks and buckets": launch(one_step, 2, True)}
+recorded = {"all-reduce after the backward pass": timeline.quickest(launch(one_step, 2, False)),
+            "hooks and buckets": timeline.quickest(launch(one_step, 2, True))}
 for name, spans in recorded.items():
     print(f"{name}:", timeline.describe(spans), sep="\n")
 timeline.draw(recorded)
@@ -915,7 +917,7 @@ loopback, copying = parallel_speed.links_here()
 # | way | time of a step |
 # |---|---|
 # | one device | $T_f + T_b$ |
-# | DataParallel, as ours | $T_f/N + T_b/N$, plus for each parameter $p$ of $S_p$ bytes $2(N-1)(\alpha + S_p/\beta)$ through device 0, plus what the interpreter does for each replica, one after the other. On CPUs $T_b$ in place of $T_b/N$: autograd has one thread for all of them, and one for each GPU |
+# | DataParallel, as ours | $\max(T_f/N,\, N\,t) + T_b/N$, plus for each parameter $p$ of $S_p$ bytes $2(N-1)(\alpha + S_p/\beta)$ through device 0; $t$ is what the interpreter does in a forward pass, for each replica, one after the other. On CPUs $T_b$ in place of $T_b/N$: autograd has one thread for all of them, and one for each GPU |
 # | DDP, naive | $(T_f + T_b)/N$, plus for each parameter $2(N-1)\left(\alpha + \frac{S_p}{N\beta}\right)$ |
 # | DDP, buckets | $T_f/N$, plus a pipeline: a bucket's all-reduce begins when its gradients are there and the bucket before has gone; the step ends with the last |
 #
@@ -956,7 +958,7 @@ explore.where_it_pays(assign_buckets, {"this machine": parallel_speed.links_here
 # %% [markdown] tags=["demo", "instructor"]
 # ## When the batch grows
 #
-# A small net and 16,000 images of clothes, in batches of 32, 128 or 512. The run before stays behind as a shadow.
+# A small net sees 16,384 images of clothes, in batches of 32, 128 or 512. The run before stays behind as a shadow.
 #
 # > **Ask the room.** Eight devices take 32 images each at a step. Which rate would you give them: the same, eight times as much, something between?
 # >
@@ -973,30 +975,31 @@ others = load_images("fashion_mnist", "test", size=14, limit=500, fallback="digi
 
 
 def in_batches(board, batch, rate):
-    """16,000 images, in batches of this size."""
+    """So many images as the board counts, in batches of this size."""
     torch.manual_seed(0)
     learner = nn.Sequential(
         nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(),
         nn.Flatten(), nn.Linear(64, 10))
-    right = 0.1
 
     def after_step(step, loss):
-        nonlocal right
-        if board.due():
-            right = classify.accuracy(learner, others.images, others.labels)
-        board.log(step, test_images_right=right, loss=loss)
+        seen = (step + 1) * batch
+        right = {}
+        if step == 0 or seen % 512 == 0:
+            right["test_images_right"] = classify.accuracy(learner, others.images, others.labels)
+        board.log(seen - 1, **right, loss=loss)
 
     optimizer = torch.optim.SGD(learner.parameters(), lr=rate, momentum=0.9)
     classify.train_classifier(learner, clothes.images, clothes.labels, F.cross_entropy, optimizer,
-                              16_000 // batch, batch, after_step=after_step)
+                              board.total // batch, batch, after_step=after_step)
 
 
-live_run("Batch and rate", in_batches, steps=500, curves=("test images right",), levels={"1": 1.0},
+live_run("Batch and rate", in_batches, steps=16_384, unit="image", curves=("test images right",),
+         levels={"all": 1.0, "by guessing": 0.1},
          batch=choice("batch", [32, 128, 512], 32),
          rate=steps_slider("learning rate", [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64], 0.04))
 
 # %% [markdown]
-# DataParallel has a ceiling that no number of devices lifts: when sending the net once takes $c$ seconds and each copy is sent by itself, as ours is, a step takes at least $2(N-1)\,c$, so at some number of devices it is as slow as with one. (Where NCCL broadcasts and reduces, about $2c$ stays, and is hidden behind nothing.) DDP's all-reduce costs at most $2S/\beta$ whatever $N$, and the latencies, which do grow with $N$; and it hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
+# DataParallel has a ceiling that no number of devices lifts. One device computes a step in $T$ seconds, and sending the net once takes $c$; each copy is sent by itself, as ours is, so that a step takes at least $2(N-1)\,c$. With a batch of its own for each device, $N$ of them do $N$ batches in $T + 2(N-1)\,c$: however many they are, the gain comes no further than $T/(2c)$, and where that is below 1 there is none. When they share one batch, the computing falls to $T/N$ and the sending grows: at some number of devices a step is slower than with one. (Where NCCL broadcasts and reduces, about $2c$ stays, and is hidden behind nothing.) DDP's all-reduce costs at most $2S/\beta$ whatever $N$, and the latencies, which do grow with $N$; and it hides behind the backward pass. Quoted, not measured here: PyTorch's authors report near-linear scaling up to 256 GPUs (Li et al. 2020, abstract).
 #
 # ### Must you switch?
 #
@@ -1065,7 +1068,7 @@ print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:
 #
 # ### Exercise 9 · A rank's training  *(medium, 20 minutes)*
 #
-# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches (in grading, on images in secret order). Its net has a buffer, which moves with rank 0's examples.
+# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches (in grading, on images in secret order). Its figures, `equal digits`, say to how many decimal digits the weights agree with the one process', and with each other; 8 are asked for. Its net has a buffer, which moves with rank 0's examples.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1085,7 +1088,7 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
     step takes the next batch // world positions, and what is left at the end of an epoch, too few
     for a step, is left out. Loss: cross-entropy; SGD with this rate and momentum 0.9.
     after_step(step, loss): if it is there, every rank calls it after each step, with the number of
-    the step, from 0 on, and its own loss, a float.
+    the step, from 0 on, and its own loss, a float (`loss.item()`, not the tensor with its graph).
     """
     ### BEGIN SOLUTION
     ddp = DDP(net)

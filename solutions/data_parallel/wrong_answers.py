@@ -307,6 +307,32 @@ def data_parallel(net, x, devices, move):
     return torch.cat([move(output, devices[0]) for output in outputs])
 
 
+@wrong("replicas", hint="Nothing arrives on devices[0]: what is to go there is taken as it is, the outputs of the other devices too. Every journey is "
+                        "made by `move`, also one to the first device.")
+def data_parallel(net, x, devices, move):
+    there = lambda tensor, device: tensor if device == devices[0] else move(tensor, device)
+
+    def forward(device, part):
+        state = {name: there(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net), state, (there(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([there(output, devices[0]) for output in outputs])
+
+
+@wrong("replicas", hint="devices[0] computes with a copy of the net, whose parameters haven't come by `move` and lead no gradient back. Treat the first "
+                        "device like all the others.")
+def data_parallel(net, x, devices, move):
+    def forward(device, part):
+        if device == devices[0]:
+            return copy.deepcopy(net)(part)
+        there = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net), there, (move(part, device),))
+
+    outputs = in_threads([lambda each=each: forward(*each) for each in zip(devices, scatter(x, len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
 @wrong("replicas", hint="Some parts are empty, and the net travels to their devices too. Split x with your `scatter`: a device without a part gets nothing.")
 def data_parallel(net, x, devices, move):
     def forward(device, part):
@@ -375,6 +401,28 @@ def star_broadcast(tensor, root):
                 dist.send(tensor, other)
     else:
         dist.recv(tensor, root)
+
+
+@wrong("star", hint="The root sends to ranks 1 to N − 1. If it isn't rank 0, it is among them and sends to itself, and rank 0 gets nothing: "
+                     "go through all ranks, and leave out the root.")
+def star_broadcast(tensor, root):
+    if dist.get_rank() == root:
+        for other in range(1, dist.get_world_size()):
+            dist.send(tensor, other)
+    else:
+        dist.recv(tensor, root)
+
+
+@wrong("star", hint="The root receives from ranks 1 to N − 1. If it isn't rank 0, it is among them and waits for itself, and rank 0 isn't heard: "
+                     "go through all ranks, and leave out the root.")
+def star_reduce(tensor, root):
+    if dist.get_rank() == root:
+        arrived = torch.empty_like(tensor)
+        for other in range(1, dist.get_world_size()):
+            dist.recv(arrived, other)
+            tensor += arrived
+    else:
+        dist.send(tensor, root)
 
 
 @wrong("star", hint="What is received stands in a new tensor, and the caller's stays as it was. Receive into `tensor` itself, or copy into it.")
@@ -926,6 +974,19 @@ def average_gradients(net):
         parameter.grad /= dist.get_world_size()
 
 
+@wrong("naive_ddp", hint="A frozen parameter's gradient is averaged. It may still hold one from before it was frozen, and keeps it: leave out those whose "
+                         "`requires_grad` is False.")
+def average_gradients(net):
+    parameters = list(net.parameters())
+    used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, ranks in zip(parameters, used.tolist()):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+
+
 @wrong("naive_ddp", hint="A rank that has no gradient itself is left without one, though others have it: it should get the mean too, or the ranks drift apart.")
 def average_gradients(net):
     for parameter in net.parameters():
@@ -1099,6 +1160,19 @@ def assign_buckets(sizes, cap):
     return buckets
 
 
+@wrong("buckets", hint="A new bucket begins with the bytes by which the one before went beyond the cap. They have left with that one: begin at 0.")
+def assign_buckets(sizes, cap):
+    buckets, bucket, held = [], [], 0
+    for position in reversed(range(len(sizes))):
+        bucket.append(position)
+        held += sizes[position]
+        if held >= cap:
+            buckets.append(bucket)
+            bucket = []
+            held -= cap
+    return buckets + [bucket] if bucket else buckets
+
+
 @wrong("buckets", hint="The last bucket is lost where it isn't full. Its gradients have to travel as well.")
 def assign_buckets(sizes, cap):
     buckets, bucket, held = [], [], 0
@@ -1236,6 +1310,49 @@ class DDP(DDP):
         if not self.begun:
             super().begin()
         self.begun = True
+
+
+@wrong("overlap", hint="The launched buckets are forgotten after each step, and the counts aren't set back: in the next step a bucket seems complete too "
+                       "early, or never. Begin both anew.")
+class DDP(DDP):
+    def begin(self):
+        if not hasattr(self, "flying"):
+            super().begin()
+        self.flying = []
+
+
+@wrong("overlap", hint="`finish` leaves the launched buckets where they are, so that the next step launches none and takes the old means again. Call `begin` "
+                       "at its end.")
+class DDP(DDP):
+    def finish(self):
+        while len(self.flying) < len(self.buckets):
+            self.launch_next()
+        used = torch.tensor([p.grad is not None for p in self.trained], dtype=torch.int32)
+        dist.all_reduce(used)
+        used = dict(zip(self.trained, used.tolist()))
+        for parameters, flat, work in self.flying:
+            work.wait()
+            for parameter, mean in zip(parameters, (flat / dist.get_world_size()).split([p.numel() for p in parameters])):
+                if used[parameter]:
+                    parameter.grad = mean.view_as(parameter)
+
+
+@wrong("overlap", hint="Every forward pass in train mode broadcasts the whole net. Parameters are equal on all ranks from `__init__` on, and stay so: "
+                       "broadcast only the buffers.")
+class DDP(DDP):
+    def forward(self, *inputs):
+        if self.training:
+            broadcast_module(self.net)
+        return self.net(*inputs)
+
+
+@wrong("overlap", hint="`finish` broadcasts the parameters. They are equal on all ranks from `__init__` on, and stay so, since all step with the same "
+                       "gradients: nothing else has to travel here.")
+class DDP(DDP):
+    def finish(self):
+        super().finish()
+        for parameter in self.trained:
+            dist.broadcast(parameter.detach(), 0)
 
 
 @wrong("overlap", hint="Nobody waits for the all-reduces: `finish` takes the sums before they are there. `work.wait()` for each.")
@@ -1587,7 +1704,8 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     return _shard(length, rank, world, shuffle, False, seed + epoch)
 
 
-@wrong("sampler", hint="Without `drop_last` the order has to be filled up. Here the last ranks get an example less, and wait for nobody at the end of the epoch.")
+@wrong("sampler", hint="Without `drop_last` the order has to be filled up. Here the last ranks get an example less: they end the epoch earlier, and "
+                        "the others wait for them for ever in a last all-reduce.")
 def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[:0])
 
@@ -1638,12 +1756,12 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 # --- training ---
 
 def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, goes_on=True, drop=True, momentum=0.9, part=None,
-           finish=True, zero=True, ends=True, direct=False, after_step=None, tell=lambda step, loss: (step, loss)):
+           finish=True, zero=True, ends=True, direct=False, cut=True, after_step=None, tell=lambda step, loss: (step, loss)):
     ddp = DDP(net)
     optimizer = torch.optim.SGD(net.parameters(), rate, momentum=momentum)
     step, epoch, share = 0, 0, share or batch // world
     while step < steps:
-        positions = shard(len(images), rank if part is None else part, world, epoch * epochs, drop_last=True)
+        positions = shard(len(images), rank if part is None else part, world, epoch * epochs, drop_last=cut)
         for chosen in (positions[:len(positions) // share * share] if drop else positions).split(share)[:None if goes_on else 1]:
             if step == steps and ends:
                 break
@@ -1725,6 +1843,11 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
 @wrong("training", hint="it trains on what is left at the end of an epoch", trains="a short batch at an epoch's end")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate, drop=False)
+
+
+@wrong("training", hint="the order is filled up, and not cut off")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, cut=False, after_step=after_step)
 
 
 @wrong("training", hint="SGD has no momentum")

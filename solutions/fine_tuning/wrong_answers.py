@@ -256,6 +256,13 @@ def linear_probe(features, labels, classes, decay=1e-2):
     return _optimum(x, classes, lambda weight, bias: F.cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum())
 
 
+@wrong("probing", hint="The features' mean is taken away, and the bias that comes back is the centred features'. For those that were handed in it is "
+                       "less by what the weight makes of the mean.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    x = features - features.mean(0)
+    return _optimum(x, classes, lambda weight, bias: F.cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum())
+
+
 @wrong("probing", hint="This is a least-squares fit to one-hot targets. The cross-entropy's optimum is another one.")
 def linear_probe(features, labels, classes, decay=1e-2):
     return _optimum(features, classes, lambda weight, bias: (features @ weight.T + bias - F.one_hot(labels, classes)).square().sum(1).mean() / 2
@@ -425,6 +432,11 @@ def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
 @wrong("freezing", hint="Nesterov's momentum is another step than the one that is asked for.")
 def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
     return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], rate, momentum=momentum, weight_decay=weight_decay, nesterov=momentum > 0)
+
+
+@wrong("freezing", hint="This is AdamW, whose steps have the size of the rate and whose decay is apart from them. SGD is asked for.")
+def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
+    return torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], rate, weight_decay=weight_decay)
 
 
 @wrong("freezing", hint="This is Adam. Its steps have the size of the rate, whatever the gradients are; SGD is asked for.")
@@ -772,6 +784,33 @@ def freeze_norms(net):
     return _replaced(net, fresh)
 
 
+@wrong("frozen_norms", hint="The net is left in eval mode. All other layers stay as they are, each in its mode: only the batch norms change.")
+def freeze_norms(net):
+    return _replaced(net, _Frozen).eval()
+
+
+@wrong("frozen_norms", hint="The whole net is put into train mode. All other layers stay as they are, also one that somebody has put into eval mode.")
+def freeze_norms(net):
+    return _replaced(net, _Frozen).train()
+
+
+@wrong("frozen_norms", hint="You have frozen the whole net: none of its parameters trains any more. Only the batch norms' are to be frozen.")
+def freeze_norms(net):
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+        parameter.grad = None
+    return net
+
+
+@wrong("frozen_norms", hint="A name with a dot isn't a path: `setattr(net, \"1.1\", …)` adds a layer under that name to the net itself, and the old one stays where "
+                            "it is. Set the new layer in its parent: `net.get_submodule(…)` gives it.")
+def freeze_norms(net):
+    for name, child in list(net.named_modules()):
+        if isinstance(child, _NORMS):
+            setattr(net, name, _Frozen(child))
+    return net
+
+
 @wrong("frozen_norms", hint="The net isn't returned.")
 def freeze_norms(net):
     _replaced(net, _Frozen)
@@ -1081,8 +1120,8 @@ def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, told=lambda *_: False)
 
 
-@wrong("chooser", hint="The differences aren't paired: the spread of the seeds, which both strategies share, drowns them. Take the difference seed by "
-                       "seed, and its standard error.")
+@wrong("chooser", hint="The differences aren't paired, or paired by the order of the runs and not by `seed`: the spread of the seeds, which both strategies "
+                       "share, drowns them. Take the difference seed by seed, and its standard error.")
 def choose(runs, per_class, likeness, budget):
     def told(a, b):
         error = (statistics.variance(a) / len(a) + statistics.variance(b) / len(b)) ** 0.5
@@ -1322,7 +1361,8 @@ def accumulated_step(net, optimizer, parts):
     return value
 
 
-@wrong("accumulation", hint="The optimiser steps after every part, on gradients that pile up. One step is asked for, after the last.")
+@wrong("accumulation", hint="The optimiser steps after every part, on that part's gradient alone. Gradients are to add up: clear them once, before the first part, "
+                            "and step once, after the last.")
 def accumulated_step(net, optimizer, parts):
     value, total = 0.0, sum(len(labels) for _, labels in parts)
     for images, labels in parts:
@@ -1331,6 +1371,19 @@ def accumulated_step(net, optimizer, parts):
         loss.backward()
         optimizer.step()
         value += loss.item()
+    return value
+
+
+@wrong("accumulation", hint="Every part has a step of its own, and counts in it as if it were the whole batch. Clear the gradients once, weight each part by its share "
+                            "of the images, and step once, after the last.")
+def accumulated_step(net, optimizer, parts):
+    value, total = 0.0, sum(len(labels) for _, labels in parts)
+    for images, labels in parts:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(images), labels)
+        loss.backward()
+        optimizer.step()
+        value += loss.item() * len(labels) / total
     return value
 
 

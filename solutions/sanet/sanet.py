@@ -48,7 +48,7 @@ scale = current_scale()
 #
 # Three predictions. Replace each `"?"`; there are no points for being right, and you meet each again where it is measured.
 #
-# 1. A straight line through two numbers of a picture, the mean and the standard deviation of its pixels, guesses how many people are in it. How much better is it than always guessing the average? (`"not at all"`, `"a little"`, `"twice as good"`)
+# 1. A linear fit guesses how many people are in a picture from two numbers, the mean and the standard deviation of its pixels: a weight for each and a constant, the best for the pictures to learn from. Call it *the line*. How much better is it than always guessing the average? (`"not at all"`, `"a little"`, `"twice as good"`)
 # 2. Instance norm gives each channel of each picture the mean 0 and the variance 1. By what factor does the channel's sum after it and one ReLU grow, when there are four times as many heads? (`"1"`, `"2"`, `"4"`)
 # 3. A kernel near the border lies partly outside the picture. Of 1,000 heads spread evenly over 768×1024 pixels, how many does a density map lose if nothing is done about it, with σ = 15? (`"3"`, `"30"`, `"300"`)
 
@@ -666,7 +666,7 @@ learn, choose, test = (crowd_scenes(cameras, n, pixels, seed=1) for cameras, n i
 print(learn, choose, test, sep="\n")
 
 # %% [markdown]
-# Before a net is trained, know what can be had for nothing. Always guess the average; or fit a straight line through two numbers of the picture. Both are reported as crowd counting reports:
+# Before a net is trained, know what can be had for nothing. Always guess the average; or fit the line, from two numbers of the picture. Both are reported as crowd counting reports:
 #
 # * **MAE**, the mean of $|\hat N - N|$ over all pictures (ShanghaiTech); or within each scene, and then over the scenes (WorldExpo'10).
 # * "**MSE**", which in this field is the *root* of the mean of $(\hat N - N)^2$. It weighs large errors more.
@@ -715,7 +715,7 @@ def print_errors(name, result):
 
 line = torch.linalg.lstsq(features(learn.images), learn.counts[:, None].float()).solution[:, 0]
 baselines = {"the average": learn.counts.float().mean().expand(len(test)),
-             "a line through mean and deviation": features(test.images) @ line}
+             "the line from mean and deviation": features(test.images) @ line}
 for name, predicted in baselines.items():
     print_errors(name, scores(predicted, test.counts, test.camera))
 print("How much better the line would be, you predicted:", my_predictions["line"])
@@ -824,7 +824,7 @@ print(f"{'always their average':>36} "
 # ### Exercise 8 · Train it  *(medium, 20 minutes)*
 #
 # Put your pieces together. `counting.train_counter` is the loop (a page in `course_lib/counting.py`, worth reading): it takes your loss, your optimiser and a rate for each step, mirrors half of each batch, and can go on after a stop. Whatever else you choose, take batches of 8 (16 on a GPU), since the cells below count on it, and let the net take pictures to maps × `counting.SCALE`. You are judged on pictures from cameras that your net has never seen,
-# against two that know nothing about heads: the straight line for *how many* (at most 0.85 of its error, on a CPU), and the mean density map for *where* (in a grid of 4×4 cells, at most 0.8 of its error).
+# against two that know nothing about heads: the line for *how many* (at most 0.85 of its error, on a CPU), and the mean density map for *where* (in a grid of 4×4 cells, at most 0.8 of its error).
 #
 # <details><summary>Hint 1</summary>
 #
@@ -951,7 +951,7 @@ validation.plot()
 plt.show()
 
 # %% [markdown]
-# Each line is what practitioners watch after every epoch (on a CPU our whole training is two and a half epochs, so here it is every tenth of it): the error of each scene, their mean, the best mean so far and when it was. While the rate is high the mean jumps about; as the rate comes down to 0 the jumps stop. Is there a scene that gets worse while the mean improves? These five cameras are for *choosing*, and the state of the best step is kept in `validation.best`. (Whoever must stop and
+# Each line is what practitioners watch after every epoch (on a CPU our whole training is two and a half epochs, so here it is every tenth of it): the error of each scene, their mean, the best mean so far and when it was. While the rate is high the mean jumps about; as it comes down the jumps mostly get smaller, but they needn't stop: one run of ours had 3.57 at step 225 and 4.56 at step 250, with less than 2.5 % of the peak's rate between them. (Perhaps it is batch norm's running statistics, which go by the last batches; we haven't measured that.) Is there a scene that gets worse while the mean improves? These five cameras are for *choosing*, and the state of the best step is kept in `validation.best`. (Whoever must stop and
 # go on later gives `train_counter` a file, `checkpoint="my_net.pt"`: it writes its state there after each epoch, and goes on from it as if nothing had been.) Now, once, the test cameras:
 
 # %% tags=["train"]
@@ -994,7 +994,7 @@ plt.show()
 # | five test cameras, mean absolute error, on a CPU | mean over scenes |
 # |---|---|
 # | always the average, measured | 9.2 |
-# | a line through mean and deviation, measured | 8.2 |
+# | the line from mean and deviation, measured | 8.2 |
 # | you should see, with the reference's recipe | about 4; over five seeds 3.1 to 4.9 (section 7) |
 # | yours | printed above |
 # | published, other data: SANet on WorldExpo'10, five scenes, full size | 8.2 |
@@ -1022,7 +1022,7 @@ for watched, own, number in ((validation, my_losses, len(learn)), (few, losses, 
           f"{watched.best_so_far()['step']} of {watched.history[-1]['step']}")
 
 # %% [markdown]
-# Left, the best situation: all scenes come down together, and the best step is the last or nearly so. Right, the loss falls further than on many pictures, and from some step on the new cameras know nothing of it: the mean stays or rises, and the best step lies well before the end. (How clearly it shows differs from seed to seed; this one shows it well. Try others.)
+# Left, the best situation: all scenes come down together, and the best step is among the last. Right, the loss falls further than on many pictures, and from some step on the new cameras know nothing of it: the mean stays or rises, and the best step lies well before the end. (How clearly it shows differs from seed to seed; this one shows it well. Try others.)
 
 # %% check="training"
 check("training")
@@ -1151,7 +1151,7 @@ for name, maps in maps_of.items():
 # | net | mean absolute error over scenes | "MSE" | SSIM of the maps | PSNR |
 # |---|---|---|---|---|
 # | always the average, for comparison | 9.7 | 12.3 | | |
-# | the line through mean and deviation | 8.6 | 11.1 | | |
+# | the line from mean and deviation | 8.6 | 11.1 | | |
 # | no norm, at this rate | 9.7 (9.6 to 9.7) | 12.3 | 0.01 | 14.8 |
 # | instance norm everywhere, the paper's structure | 9.5 (9.3 to 9.6) | 12.1 | 0.28 | 17.1 |
 # | instance norm in the encoder, none in the decoder | 8.5 (5.9 to 9.7) | 11.3 | 0.04 | 15.4 |
@@ -1232,7 +1232,7 @@ plt.show()
 #
 # <details><summary>What a good answer has in it</summary>
 #
-# The sum over pixels of what comes out of the norm; what ReLU leaves of it; which height a head gets, and what $L_E$ makes of it. Errors by scene; which mean; on which scenes the best epoch was chosen; what a straight line reaches. Numbers from your own run.
+# The sum over pixels of what comes out of the norm; what ReLU leaves of it; which height a head gets, and what $L_E$ makes of it. Errors by scene; which mean; on which scenes the best epoch was chosen; what the line reaches. Numbers from your own run.
 # </details>
 
 # %% [markdown] answer="words" points=2
@@ -1240,7 +1240,7 @@ plt.show()
 # The instance norm in the decoder. For each channel of each picture it subtracts the picture's own mean and divides by its own deviation, so the sum over all pixels is n·β whatever the picture shows. After the ReLU only the shape of the distribution is left: for heads on a share q of the pixels the sum is n·√(q(1−q)), so four times as many people give twice the sum, and how strongly the
 # heads answer is lost altogether. A head comes out √((1 − q)/q) high: higher, the emptier the picture. The loss judges pixels and wants one height for all, one weight can't give it, and so the fit falls back on the average map. I would show it with one channel of zeros and ones and `nn.InstanceNorm2d`, as in section 5: the sum before the ReLU is 0 for 4, 16 and 64 heads.
 #
-# Before I believe the mean I look at the errors scene by scene: in the log that the lesson reads scene 3 went from 21 to 34 while the mean fell from 21.0 to 17.2. And I ask on which scenes the best epoch was chosen: choosing on the test scenes reports the luckiest epoch. In my run the straight line through mean and deviation had a mean error of 8 and the net of 4; without the line I wouldn't know what 4 is worth.
+# Before I believe the mean I look at the errors scene by scene: in the log that the lesson reads scene 3 went from 21 to 34 while the mean fell from 21.0 to 17.2. And I ask on which scenes the best epoch was chosen: choosing on the test scenes reports the luckiest epoch. In my run the line from mean and deviation had a mean error of 8 and the net of 4; without the line I wouldn't know what 4 is worth.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
@@ -1261,7 +1261,7 @@ plt.show()
 # 3. The squared error per pixel smears when it is unsure. SSIM asks about patterns, on maps × 100, and runs from −1 to 1.
 # 4. A weight in a loss means nothing without the scale of what it weighs: compare the gradients.
 # 5. What a norm subtracts is gone. In the decoder of a counting net, instance norm subtracts what the count is made of.
-# 6. Errors by scene; "MSE" with a root; which mean; chosen on which scenes; and first of all, what a straight line reaches.
+# 6. Errors by scene; "MSE" with a root; which mean; chosen on which scenes; and first of all, what a linear fit from two numbers reaches.
 #
 # ## What to try next
 #

@@ -515,7 +515,7 @@ class ScaleAggregation(ScaleAggregation):
                 branch[0] = conv_unit(in_channels, 2 * width, 1)
 
 
-@wrong("aggregation", hint="The branches stand in a plain list, where PyTorch doesn't find their parameters. Use `nn.ModuleList`.")
+@wrong("aggregation", hint="a list of modules. PyTorch doesn't find their parameters in there")
 class ScaleAggregation(ScaleAggregation):
     def __init__(self, in_channels, width, reduce=True, norm="instance"):
         super().__init__(in_channels, width, reduce, norm)
@@ -537,6 +537,19 @@ class ScaleAggregation(ScaleAggregation):
         if reduce:
             for branch, kernel in zip(self.branches[1:], (3, 5, 7)):
                 branch[1] = conv_unit(2 * width, width, kernel)
+
+
+@wrong("aggregation", hint="The units that end the branches don't get `norm` and take the default, the 1×1 branch's too. Hand it on to "
+                           "them as well.")
+class ScaleAggregation(ScaleAggregation):
+    def __init__(self, in_channels, width, reduce=True, norm="instance"):
+        super().__init__(in_channels, width, reduce, norm)
+        for place, kernel in enumerate((1, 3, 5, 7)):
+            unit = conv_unit(2 * width if reduce and place else in_channels, width, kernel)
+            if reduce and place:
+                self.branches[place][1] = unit
+            else:
+                self.branches[place] = unit
 
 
 # --- network ---
@@ -856,6 +869,14 @@ def gaussian_window(size=11, sigma=1.5):
 def gaussian_window(size=11, sigma=1.5):
     weights = torch.exp(-(torch.arange(size) - (size - 1) / 2) ** 2 / (2 * sigma**2))
     return weights / weights.sum()
+
+
+@wrong("ssim", hint="`ssim_map`: the window is 23 wide. \"11×11\" is its full width, not half of it: `gaussian_window()`.")
+def ssim_map(x, y, C1=0.01**2, C2=0.03**2):
+    mean_x, mean_y, squares, product = local_mean(
+        torch.cat([x, y, x * x + y * y, x * y]), gaussian_window(23).to(x)).split(len(x))
+    means, mean_squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    return (2 * means + C1) * (2 * (product - means) + C2) / ((mean_squares + C1) * (squares - mean_squares + C2))
 
 
 def _convolved(maps, window):
@@ -1205,6 +1226,16 @@ def gradient_ratio(prediction, truth):
 def gradient_ratio(prediction, truth):
     of_c, of_e = _pulls(prediction, truth)
     return (of_c.norm() / (of_c + of_e).norm()).item()
+
+
+@wrong("loss", hint="`gradient_ratio`: both norms are of the same tensor. The second `backward` writes into `.grad` in place, and so into "
+                    "what you kept of it: set it to None before, or use `torch.autograd.grad`.")
+def gradient_ratio(prediction, truth):
+    prediction = prediction.detach().requires_grad_()
+    consistency_loss(prediction, truth).backward()
+    of_c = prediction.grad
+    F.mse_loss(prediction, truth).backward()
+    return (of_c.norm() / prediction.grad.norm()).item()
 
 
 @wrong("loss", hint="`gradient_ratio`: a ratio is taken at each pixel, or image, and then averaged. Take the norms over the "
@@ -1597,7 +1628,7 @@ def train_mine(images, heads, budget, after_step=None):
     _trained(SANet(images.shape[1], 2, "batch"), lambda maps: 100 * maps, images, heads, 80)
 
 
-@wrong("training", hint="Your net counts hardly better than a straight line", trains="instance norm everywhere, as in the paper")
+@wrong("training", hint="Your net counts hardly better than a linear fit", trains="instance norm everywhere, as in the paper")
 def train_mine(images, heads, budget, after_step=None):
     return _trained(SANet(images.shape[1], 4), lambda maps: 100 * maps, images, heads, budget)
 

@@ -70,6 +70,10 @@ def test_a_demonstrator_in_front_of_a_room(page, offline, screenshots, tmp_path)
     with demo_server("gan_math", tmp_path) as address:
         page.goto(address, timeout=READY_S * 1000)
         expect(page.get_by_role("heading", name="The mathematics of GANs")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Show", exact=True).first).to_be_visible(timeout=60_000)
+        assert not any(handle.is_visible() for handle in page.locator(".noUi-handle").all())  # no answer before its question
+        for _ in page.get_by_text("Show", exact=True).all():
+            page.get_by_text("Show", exact=True).locator("visible=true").first.click()
         expect(page.locator(".noUi-handle").first).to_be_visible(timeout=60_000)
         assert page.locator("mjx-container").count() > 3  # formulas are drawn
         assert page.get_by_text("Ask the room").count() >= 4 and page.get_by_text("def gan_value").count() == 0

@@ -125,7 +125,7 @@ def test_from_the_autograde_button_to_feedback(page, server, classroom, harm, sc
     expect(row.locator(".status")).to_have_text("needs autograding")
     assert "It has been queued" in formgrader.press(row, "autograde")
     log, deadline = classroom.root / "logs" / f"{LESSON}.ada.log", time.monotonic() + GRADED_S
-    while "1 hand-in graded" not in log.read_text():
+    while "1 graded" not in log.read_text():
         assert time.monotonic() < deadline, log.read_text()
         page.wait_for_timeout(200)
     assert f"{POINTS} of 18 points by checks" in formgrader.press(row, "autograde")

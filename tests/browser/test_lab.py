@@ -1,4 +1,10 @@
-"""The harness itself, on a notebook of the test's own: a cell runs, a slider moves, an error is seen."""
+"""The harness itself, on a notebook of the test's own: a cell runs, a slider moves, an error is seen.
+
+And what `course lab` makes of JupyterLab: its terminals, and what of nbgrader is in it.
+"""
+
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -73,3 +79,28 @@ def test_a_figure_has_its_text(notebook, lab, open_notebook):
     image = open_notebook("untrusted.ipynb").output("shown").locator("img")
     expect(image).to_have_attribute("alt", "Doubling.")
     assert image.evaluate("image => image.naturalWidth") > 100
+
+
+def test_a_terminal_finds_the_courses_commands(notebook, lab):
+    folder, *_ = lab
+    found = folder / "found.txt"
+    notebook.page.get_by_role("menuitem", name="File", exact=True).click()
+    for entry in ("New", "Terminal"):
+        notebook.page.locator(".lm-Menu-itemLabel").get_by_text(entry, exact=True).click()
+    terminal = notebook.page.locator(".jp-Terminal textarea")
+    terminal.wait_for(state="attached")
+    terminal.focus()
+    notebook.page.keyboard.type("course --help && command -v course > found.txt\n")
+    notebook.until(lambda: found.is_file() and found.read_text(), "the terminal's shell finds `course`", 60)
+    notebook.screenshot("terminal")
+    assert Path(found.read_text().strip()) == Path(sys.prefix, "bin", "course")
+
+
+def test_learners_do_not_meet_nbgraders_tools_for_staff(notebook):
+    page = notebook.page
+    expect(page.get_by_role("button", name="Validate")).to_have_count(0)
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    expect(page.locator(".lm-Menu-itemLabel", has_text="Assignment List")).to_be_visible()
+    notebook.screenshot("nbgrader-menu")
+    for tool in ("Formgrader", "Create Assignment", "Course List"):
+        expect(page.locator(".lm-Menu-itemLabel", has_text=tool)).to_have_count(0)
