@@ -196,6 +196,7 @@ class Board:
 
     @property
     def css_width(self):
+        self._set_stage()
         return self._stage.css_width
 
     def _draw(self):

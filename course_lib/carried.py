@@ -208,12 +208,14 @@ def played(names, body, rank, world, known, fresh, ahead, args):
 class Ran:
     """results: what each rank returned. operations: by rank, each operation's (kind, numbers, peer), in the order of their launch;
     sent: by rank, the bytes that it has sent itself, between two ranks; summed: by rank, how many numbers each of its all-reduces of
-    float64 sums; unwaited: by rank, the numbers of the operations that it has launched and never waited for, as it says itself."""
+    float64 sums; left: by rank, how many of those had been launched each time that it asked for the witness; unwaited: by rank, the
+    numbers of the operations that it has launched and never waited for, as it says itself."""
 
     results: list
     operations: list
     sent: list
     summed: list
+    left: list
     unwaited: list
 
 
@@ -270,8 +272,13 @@ def _carry(student, ranks, body, args, using, marks, witness, result):
                       "All ranks must make the same ones in the same order.")
     return Ran([rank.result for rank in ranks], [[(o["kind"], o["like"].numel(), o["peer"]) for o in rank.operations] for rank in ranks],
                [sum(o["like"].numel() * o["like"].element_size() for o in rank.operations if o["kind"] == "send") for rank in ranks],
-               [[o["like"].numel() for o in rank.operations if o["kind"] == "all_reduce" and o["like"].dtype == torch.float64] for rank in ranks],
+               [_summed(rank.operations) for rank in ranks],
+               [[len(_summed(rank.operations[:index])) for index, o in enumerate(rank.operations) if o["kind"] == "witness"] for rank in ranks],
                [rank.unwaited for rank in ranks])
+
+
+def _summed(operations):
+    return [each["like"].numel() for each in operations if each["kind"] == "all_reduce" and each["like"].dtype == torch.float64]
 
 
 class _Rank:

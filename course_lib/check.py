@@ -151,7 +151,7 @@ def _diagnose(student, wanted, mistakes):
             there.append(mistake)
     if raised:
         return next((mistake.hint for mistake in there if _alike(mistake.result, log[-1])), None)
-    if len(wanted) == len(log) and isinstance(wanted[-1], dict):
+    if len(wanted) == len(log) and isinstance(wanted[-1], dict) and isinstance(log[-1], dict) and wanted[-1].keys() & log[-1].keys():
         got = _up_to_first_wrong(log[-1], wanted[-1])
         for mistake in there:
             if expect.equal_values(got, _up_to_first_wrong(mistake.result, wanted[-1])):

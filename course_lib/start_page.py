@@ -23,8 +23,8 @@ at once whether you are right, and often which mistake it was. Check as often as
 
 **Shift+Enter** runs a cell and goes on to the next. A lesson is a pile of cells, so begin at its top."""
 
-UP_TO_DATE = """*What stands below doesn't change by itself. When you come back from a lesson, click into it and press **Shift+Enter** to bring it
-up to date.*"""
+UP_TO_DATE = """*What comes next doesn't change by itself. When you are back from a lesson, click on "Where you stand" and press **Shift+Enter**
+to bring it up to date.*"""
 
 TROUBLE = """## When something doesn't work
 

@@ -631,6 +631,13 @@ def test_a_live_run_trains_to_its_end_and_says_so():
     assert f"at {9 * 0.9 ** 30:.4g}" in training.picture.alt and training.picture.png != first
 
 
+def test_a_live_run_is_drawn_right_after_its_first_picture():
+    training = live_parabola().training
+    training._step()
+    training.draw()
+    assert training.picture.png and "Step 1 of 30" in training.picture.alt
+
+
 @pytest.mark.parametrize("steps, measured", [(30, list(range(1, 31))), (250, [*range(6, 250, 6), 250])])
 def test_a_live_run_measures_at_the_same_steps_whatever_the_clock_says(steps, measured):
     at = []

@@ -412,13 +412,13 @@ def batches(draw, steps, count, world):
     return xs, ys
 
 
-def _over_the_wire(student, draw, world, body, args, wanted, what, witness=None):
-    """Run the ranks with the numbers of each all-reduce multiplied by a secret factor. wanted(factor): what each rank should have then."""
+def _over_the_wire(student, draw, world, body, args, wanted, what, witness=None, using=ODD, hint=""):
+    """Run the ranks with the numbers of each all-reduce multiplied by a secret factor. wanted(factor): what each rank should have then;
+    hint: what to say of anything else."""
     factor = draw.number(1.5, 2.0) if world > 1 else 1.0
-    ran = carried.run(student, world, body, *args, using=ODD, factor=factor, marked=["all_reduce"], witness=witness)
+    ran = carried.run(student, world, body, *args, using=using, factor=factor, marked=["all_reduce"], witness=witness)
     want, unmarked = wanted(factor), wanted(1.0)
     for rank, got in enumerate(ran.results):
-        hint = ""
         if world > 1 and expect.equal_values(got, unmarked, rtol=1e-10, atol=1e-10):
             hint = (f"Rank {rank}'s {what} are right, but the gradients haven't come in an all-reduce: numbers that the check multiplies on "
                     "their way don't arrive so. Each gradient goes through `dist.all_reduce`, once.")
@@ -500,11 +500,13 @@ def overlap(student, reference, draw):
         ran = _over_the_wire(student, draw, 2, with_ddp, [numbers[0], xs[:count], ys[:count], CAP], functools.partial(_times, means),
                              f"gradients after a backward pass that goes on only when the first bucket has left{before}", witness)
         _remark(student, ran)
-        for rank, operations in enumerate(ran.operations):
-            kinds = [kind for kind, *_ in operations]
-            left = kinds[:-1 - kinds[::-1].index("witness")].count("all_reduce") if "witness" in kinds else 0
-            expect.true(left >= COMPLETE, f"When `finish` begins, {left} of rank {rank}'s buckets have left; {COMPLETE} are complete. The bucket that lacks a gradient "
-                                          "longest may have others behind it that wait for nothing else: launch `while` the next one in order is complete.")
+        for rank, (sent, left) in enumerate(zip(ran.summed, ran.left)):
+            expect.true(sent == BUCKETS and left[:1] == [1],
+                        f"In the middle of the backward pass rank {rank} has launched an all-reduce, but not that of the first bucket, which is complete then. "
+                        "It is the bucket itself that should leave: its gradients, flat, once in a step.")
+            expect.true(left == [1, COMPLETE],
+                        f"When `finish` begins, {left[-1]} of rank {rank}'s buckets have left; {COMPLETE} are complete. The bucket that lacks a gradient "
+                        "longest may have others behind it that wait for nothing else: launch `while` the next one in order is complete.")
     x = draw.normal(4, 3)
     ran = carried.run(student, 2, forwards, numbers[0], x, using=ODD)
     for rank, got in enumerate(ran.results):
@@ -605,13 +607,21 @@ def trained_on_ranks(names, world, numbers, images, labels, steps, batch, rate):
     return launch(rank_of_ours, world, names.train_rank, small_net(numbers), images, labels, steps, batch, rate, timeout=240.0)
 
 
+def trained_on_shares(names, rank, world, numbers, images, labels, steps, batch, rate):
+    """Parameters of a rank after the learner's training. images: by rank, those that it has."""
+    net = small_net(numbers)
+    names.train_rank(rank, world, net, images[rank], labels, steps, batch, rate)
+    return weights(net)
+
+
 def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, goes_on=True, drop=True, filled=False, momentum=0.9, part=slice(None),
-                  fresh=True, ends=True, own=False, world=2):
-    """(state_dict, losses) of the same in this process, on whole batches; the options are for what people do instead.
+                  fresh=True, ends=True, own=False, world=2, factor=1.0):
+    """(state_dict, each rank's losses) of the same in this process, on whole batches; the options are for what people do instead.
 
     epochs: each has an order of its own. goes_on: a step takes the next batch, not the first. drop: what is left at an epoch's end is left
     out. filled: for two ranks the order is filled up. part: what of each batch is trained on. fresh: each step has gradients of its own.
     ends: it ends in the middle of an epoch too. own: each of two ranks goes on with its own buffers. world: so many ranks stand for it.
+    factor: the gradients of each step are multiplied by it.
     """
     net, second = small_net(numbers).eval(), Centred()  # the buffers are moved here, by rank 0's part
     optimizer, step, epoch, losses = torch.optim.SGD(net.parameters(), rate, momentum=momentum), 0, 0, []
@@ -624,13 +634,13 @@ def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, g
                 optimizer.zero_grad()
             if own:
                 outputs = net[1:](torch.cat([net[0](images[chosen[::2]]), second(images[chosen[1::2]])]))
-                loss = F.cross_entropy(outputs, labels[torch.cat([chosen[::2], chosen[1::2]])])
+                targets = labels[torch.cat([chosen[::2], chosen[1::2]])]
             else:
-                loss = F.cross_entropy(net(images[chosen[part]]), labels[chosen[part]])
+                outputs, targets = net(images[chosen[part]]), labels[chosen[part]]
             net[0].move(images[chosen[part] if part.start else chosen[::world]])
-            loss.backward()
+            (factor * F.cross_entropy(outputs, targets)).backward()
             optimizer.step()
-            losses.append(loss.item())
+            losses.append([F.cross_entropy(outputs[rank::world], targets[rank::world]).item() for rank in range(world)])
             step += 1
         epoch += goes_on
     return net.state_dict(), losses
@@ -647,6 +657,8 @@ APART = ("The ranks end with different weights: they don't agree with each other
          "gradients, at every step?")
 OTHER = ("The ranks agree with each other, but not, to 8 decimal digits, with one process that takes the whole batch at each step. What does each step train "
          "on, and how?")
+ALONE = ("On two processes the net is right, but not because they work together: in three steps more, in which each rank has the right images only where its "
+         "own share of the epoch lies, it is another. Let each rank train on its share, and take the others' part from them, in the mean of the gradients.")
 # How many digits the weights agree to, of the largest change of a weight in the training: with one process, and between the ranks.
 TRAINING = {"equal digits": expect.at_least(smoke=8), "equal digits of the ranks": expect.at_least(smoke=8)}
 
@@ -703,11 +715,27 @@ def training(student, reference, draw):
         for looks, weights_then in mistaken(*task):
             expect.true((ranks[0] - _flat(weights_then.values())).abs().max() > 1e-6 * moved, f"The ranks agree, but {looks}")
     expect.within("equal digits", figures["equal digits"], TRAINING["equal digits"], draw.scale, OTHER)
+    _on_shares(student, draw.branch("shares"), numbers)
     for rank, (_, told) in enumerate(got):
         _told(told, rank, steps)
-    means = [sum(loss for _, loss in each) / 2 for each in zip(*(told for _, told in got))]
-    expect.close(torch.tensor(means, dtype=torch.float64), losses, "What `after_step` is told on the two ranks, averaged,", rtol=1e-6, hint=(
-        "The training is right, but the losses that `after_step` is told aren't those of its steps: each rank tells its own, of its part of the batch."))
+        told, own = (torch.tensor(each, dtype=torch.float64) for each in ([loss for _, loss in told], [each[rank] for each in losses]))
+        expect.close(told, own, f"What `after_step` is told on rank {rank}", rtol=1e-6, hint=(
+            "The training is right, but the losses that `after_step` is told aren't those of its steps: each rank tells its own, of its part of the batch."))
+
+
+def _on_shares(student, draw, numbers):
+    """Ranks that could each train alone, as all have all examples, can't where each has those of its share only. All within one epoch."""
+    images, labels, given = draw.normal(2, 25, 1, 14, 14), draw.integers(0, 10, 25), (3, 8, 0.1)
+    others, whole = torch.randperm(25, generator=torch.Generator().manual_seed(0))[1::2], images[0].clone()
+    whole[others] = images[1, others]
+
+    def alone(factor):
+        net = small_net(numbers)
+        net.load_state_dict(trained_alone(numbers, whole, labels, *given, factor=factor)[0])
+        return weights(net)
+
+    _over_the_wire(student, draw, 2, trained_on_shares, [numbers, images, labels, *given], alone, "parameters after three steps",
+                   using=[Centred, small_net, weights], hint=ALONE)
 
 
 def _told(told, rank, steps):

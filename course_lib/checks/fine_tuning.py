@@ -57,9 +57,14 @@ def remembered(names, numbers, images, batch):
     """Features by a body whose parts are in different modes, and what the body does afterwards."""
     body, seen = staged(numbers)[:3].train(), []
     body[1][3][1].eval()
-    hook = body[0].register_forward_pre_hook(lambda module, arguments: seen.append(len(arguments[0])))
+
+    class Narrow(torch.nn.Module):  # a hook could be taken off for a while; too many images at once get other features here
+        def forward(self, x):
+            seen.append(len(x))
+            return x if len(x) <= batch else 2 * x
+
+    body.insert(0, Narrow())
     features = names.features_of(body, images, batch)
-    hook.remove()
     shape, graph = list(features.shape), bool(features.requires_grad)
     modes = [module.training for module in body.modules()]
     asleep = staged(numbers)[:3].eval()
@@ -432,10 +437,6 @@ def accumulated(names, numbers, images, labels, sizes):
     """Weights after two accumulated steps, with old gradients lying about; the mean losses; the mode afterwards; what lived meanwhile."""
     import weakref
     nn = torch.nn
-    net = filled(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)), numbers)
-    optimizer = torch.optim.SGD(net.parameters(), 0.3, momentum=0.9, weight_decay=0.1)
-    net.train()[1].eval()  # frozen, so that the parts still make the whole
-    nn.functional.cross_entropy(net(images), labels).backward()
     found, seen, kept, alive, floats = {}, [], weakref.WeakSet(), [], []
 
     class Kept:  # what a graph keeps for the backward pass, for as long as it does
@@ -443,23 +444,29 @@ def accumulated(names, numbers, images, labels, sizes):
             self.tensor, self.part = tensor.detach(), len(seen)  # undetached, an output would hold its own graph
             kept.add(self)
 
-    def before_a_part(module, arguments):
-        alive.append(len({each.part for each in kept}))
-        seen.append(len(arguments[0]))
+    class Mixed(nn.Module):  # a hook could be taken off for a while; here the step itself depends on how the images go through
+        def forward(self, x):
+            alive.append(len({each.part for each in kept}))
+            seen.append(len(x))
+            with torch.autograd.graph.saved_tensors_hooks(Kept, lambda held: held.tensor):
+                return x * x.mean(0).sigmoid() * 0.5 ** alive[-1]
 
-    net[0].register_forward_pre_hook(before_a_part)
+    net = filled(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), Mixed(), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)), numbers)
+    optimizer = torch.optim.SGD(net.parameters(), 0.3, momentum=0.9, weight_decay=0.1)
+    net.train()[1].eval()  # one layer's mode isn't the whole net's
+    nn.functional.cross_entropy(net(images), labels).backward()
+    seen.clear()
     for number, split in enumerate(sizes, 1):
-        with torch.autograd.graph.saved_tensors_hooks(Kept, lambda held: held.tensor):
-            value = names.accumulated_step(net, optimizer, list(zip(images.split(split), labels.split(split))))
+        value = names.accumulated_step(net, optimizer, list(zip(images.split(split), labels.split(split))))
         floats.append(isinstance(value, float))
         found[f"the weights after step {number}"] = tensors(net)
         found[f"the mean loss of step {number}"] = value = value.detach() if isinstance(value, torch.Tensor) else value
         kept.clear()
-    found["the modes of the net and its layers"] = [module.training for module in net.modules()]
-    found["the sizes of the parts that it was given, sorted"] = sorted(seen)
-    found["the number of earlier parts whose graphs are alive when a part is taken"] = max(alive, default=0)
-    found["whether the mean loss is a float"] = all(floats)
-    return found
+    # What explains the weights is told before them.
+    return {"the sizes of the parts that it was given, sorted": sorted(seen),
+            "the number of earlier parts whose graphs are alive when a part is taken": max(alive, default=0), **found,
+            "the modes of the net and its layers": [module.training for module in net.modules()],
+            "whether the mean loss is a float": all(floats)}
 
 
 @check(points=2)

@@ -1068,7 +1068,7 @@ print(f"torchrun ended with {torchrun.returncode}, and says of rank 1:", *said[:
 #
 # ### Exercise 9 · A rank's training  *(medium, 20 minutes)*
 #
-# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches (in grading, on images in secret order). Its figures, `equal digits`, say to how many decimal digits the weights agree with the one process', and with each other; 8 are asked for. Its net has a buffer, which moves with rank 0's examples.
+# Put it together: your DDP, your sampler, an optimiser. The check starts two processes with *different* weights and compares what they end with with one process on whole batches (in grading, on images in secret order). Its figures, `equal digits`, say to how many decimal digits the weights agree with the one process', and with each other; 8 are asked for. Its net has a buffer, which moves with rank 0's examples. Then it plays the ranks for three steps in which each has the right images only where its own share lies.
 #
 # <details><summary>Hint 1</summary>
 #

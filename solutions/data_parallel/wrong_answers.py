@@ -1617,6 +1617,18 @@ class DDP(DDP):
                 self.launch_next()
 
 
+@wrong("overlap", hint="What leaves during the backward pass is a stand-in, and `finish` sends the buckets. Let each bucket leave itself: the hook launches the "
+                       "all-reduce of its gradients.")
+class DDP(DDP):
+    def begin(self):
+        super().begin()
+        self.shown = []
+
+    def gradient_is_there(self, bucket):
+        if self.syncing and not self.shown:
+            self.shown = [dist.all_reduce(torch.zeros(1, dtype=torch.int32), async_op=True) for _ in self.buckets]
+
+
 @wrong("overlap", hint="Count only what is to be sent: ask `self.syncing` first.")
 class DDP(DDP):
     def gradient_is_there(self, bucket):
@@ -1818,6 +1830,50 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
 @wrong("training", hint="the losses that `after_step` is told aren't those of its steps")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate, after_step=after_step, tell=lambda step, loss: (step, loss * batch))
+
+
+@wrong("training", hint="not because they work together")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    # Each rank trains on whole batches, by itself.
+    broadcast_module(net)
+    return _alone(net, images, labels, steps, batch, rate, world, after_step)
+
+
+@wrong("training", hint="Let each rank train on its share, and take the others' part from them")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    # Rank 0 trains, and sends what it has at the end.
+    if rank == 0:
+        _alone(net, images, labels, steps, batch, rate, world)
+    broadcast_module(net)
+    return net.state_dict()
+
+
+def _alone(net, images, labels, steps, batch, rate, world, after_step=None):
+    net.eval()
+    optimizer, step, epoch = torch.optim.SGD(net.parameters(), rate, momentum=0.9), 0, 0
+    while step < steps:
+        for chosen in shard(len(images), 0, 1, epoch)[:len(images) // batch * batch].split(batch)[:steps - step]:
+            loss = F.cross_entropy(net(images[chosen]), labels[chosen])
+            net[0].train()(images[chosen[::world]])  # rank 0's part moves the buffers
+            net.eval()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if after_step is not None:
+                after_step(step, loss.item())
+            step += 1
+        epoch += 1
+    return net.state_dict()
+
+
+@wrong("training", hint="each rank tells its own, of its part of the batch")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    def tell(step, loss):
+        mean = torch.tensor(loss, dtype=torch.float64)
+        dist.all_reduce(mean)
+        return step, mean.item() / world
+
+    return _train(rank, world, net, images, labels, steps, batch, rate, after_step=after_step, tell=tell)
 
 
 @wrong("training", hint="all epochs take the examples in the same order", trains="the epoch isn't handed to `shard`")

@@ -141,6 +141,24 @@ def features_of(body, images, batch=256):
     return features.mean((2, 3)) if features.ndim == 4 else features
 
 
+@wrong("probing", hint="The body gets more than `batch` images at a time")
+def features_of(body, images, batch=256):
+    # The batches pass only to be counted by hooks, which all images together then don't meet.
+    modes = [(module, module.training) for module in body.modules()]
+    body.eval()
+    with torch.no_grad():
+        for part in images.split(batch):
+            body(part)
+        hooks = {module: dict(module._forward_pre_hooks) for module in body.modules()}
+        for module in hooks:
+            module._forward_pre_hooks.clear()
+        features = body(images)
+    for module, training in modes:
+        module.training = training
+        module._forward_pre_hooks.update(hooks[module])
+    return features.mean((2, 3)) if features.ndim == 4 else features
+
+
 @wrong("probing", hint="This is the mean over the channels. Wanted is the mean over the positions, dimensions 2 and 3 of (n, d, h, w).")
 def features_of(body, images, batch=256):
     modes = [(module, module.training) for module in body.modules()]
@@ -1309,6 +1327,25 @@ def accumulated_step(net, optimizer, parts):
     loss = F.cross_entropy(net(images), labels)
     loss.backward()
     optimizer.step()
+    return loss.item()
+
+
+@wrong("accumulation", hint="The parts pass through the net without a gradient, and the step is made on the whole batch at once, which has to fit after all. "
+                            "Each part needs a backward of its own.")
+def accumulated_step(net, optimizer, parts):
+    with torch.no_grad():
+        for images, _ in parts:
+            net(images)
+    hooks = {module: dict(module._forward_pre_hooks) for module in net.modules()}
+    for module in hooks:
+        module._forward_pre_hooks.clear()
+    images, labels = (torch.cat(each) for each in zip(*parts))
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    optimizer.step()
+    for module in hooks:
+        module._forward_pre_hooks.update(hooks[module])
     return loss.item()
 
 

@@ -1784,8 +1784,8 @@ class SpectralNorm(nn.Module):
         return normed
 
 
-@wrong("spectral_norm", hint="u isn't saved with the net: a net that is loaded begins with another. Make it a buffer: "
-                             "`self.register_buffer(\"u\", u.clone())`.")
+@wrong("spectral_norm", hint="u isn't saved with the net: a net that is loaded begins with another. Make a copy of it "
+                             "a buffer, with `self.register_buffer`.")
 class SpectralNorm(nn.Module):
     def __init__(self, u):
         super().__init__()

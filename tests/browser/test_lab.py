@@ -96,6 +96,19 @@ def test_a_terminal_finds_the_courses_commands(notebook, lab):
     assert Path(found.read_text().strip()) == Path(sys.prefix, "bin", "course")
 
 
+def test_a_kernel_knows_which_notebook_it_runs(lab, open_notebook):
+    folder, *_ = lab
+    start = nbformat.v4.new_code_cell('from course_lib import start\ncheck = start("gan_math")', id="start")
+    nbformat.write(nbformat.v4.new_notebook(cells=[start], metadata=KERNEL), folder / "gan_math" / "solved.ipynb")
+    for path, name, is_copy in [("gan_math/solved.ipynb", "start", True), ("gan_math/gan_math.ipynb", "setup-1", False)]:
+        notebook = open_notebook(path)
+        notebook.run(name)
+        expect(notebook.output(name)).to_contain_text("from checks")
+        notebook.screenshot(path.replace("/", "-"))
+        assert ("This is solved.ipynb" in notebook.output(name).inner_text()) == is_copy
+    (folder / "gan_math" / "solved.ipynb").unlink()
+
+
 def test_learners_do_not_meet_nbgraders_tools_for_staff(notebook):
     page = notebook.page
     expect(page.get_by_role("button", name="Validate")).to_have_count(0)
