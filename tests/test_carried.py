@@ -254,6 +254,15 @@ def test_the_witness_comes_only_once_an_all_reduce_has_left():
     assert [each.item() for each in run(asks, 2, True, witness=0.25).results] == [0.5, 0.5]
     assert "launched no all-reduce yet" in failure(asks, 2, False, witness=0.25)
 
+    def stands_in(rank, world):
+        dist.all_reduce(torch.zeros(1, dtype=torch.int32), async_op=True)
+        dist.group.WORLD.witness()
+        dist.all_reduce(torch.ones(3, dtype=torch.float64), async_op=True)
+        dist.group.WORLD.witness()
+
+    ran = run(stands_in, 2, witness=0.25)
+    assert ran.summed == [[3], [3]] and ran.left == [[0, 1], [0, 1]], "only what sums float64 counts"
+
     def waits(rank, world):
         dist.all_reduce(torch.ones(1))
         dist.group.WORLD.witness()

@@ -65,12 +65,12 @@ def remembered(names, numbers, images, batch):
 
     body.insert(0, Narrow())
     features = names.features_of(body, images, batch)
-    shape, graph = list(features.shape), bool(features.requires_grad)
+    shape, graph, greatest = list(features.shape), bool(features.requires_grad), max(seen, default=0)
     modes = [module.training for module in body.modules()]
     asleep = staged(numbers)[:3].eval()
     names.features_of(asleep, images, batch)
-    return {"the features' shape": shape, "the features": features.detach(), "whether they carry a graph": graph,
-            "the largest number of images that the body gets at a time": max(seen, default=0),
+    return {"the features' shape": shape, "the greatest number of images that the body gets at a time": greatest,
+            "the features": features.detach(), "whether they carry a graph": graph,
             "whether they were made in inference mode": features.is_inference(),
             "the modes of the body's modules afterwards": modes, "whether a body in eval mode is in train mode afterwards": asleep.training,
             "the body's own answers afterwards": body(images).detach(),

@@ -311,7 +311,7 @@ def train_on_digits(names, images, labels, steps, seed):
 DIGITS = {"accuracy": expect.at_least(smoke=0.8, cpu=0.9), "distance": expect.at_most(smoke=60, cpu=13)}
 
 
-@check(points=2, needs=["ring"], bounds=DIGITS)
+@check(points=2, needs=["discriminator_step", "generator_step"], bounds=DIGITS)
 def digits(student, reference, draw):
     """Images with their labels, exactly; then a generator that draws the digit it is asked for."""
     expect.agree(student, reference, "labelled", draw.uniform(3, 1, 28, 28).float(), draw.permutation(10)[:3], atol=1e-6)
@@ -321,6 +321,9 @@ def digits(student, reference, draw):
                 "them. Give the one-hot the images' dtype.")
     colour = draw.branch("in colour")  # as the photographs at the end of the section
     expect.agree(student, reference, "labelled", colour.uniform(4, 3, 6, 5).float(), colour.permutation(10)[:4], atol=1e-6)
+    loop = draw.branch("the loop")  # without it, a generator that was finished before could be handed back
+    expect.agree_run(student, reference, a_few_rounds, *_small_weights(loop), loop.normal(8, 5, 3), loop.normal(12, 6, 2), 3, 1,
+                     using=[small_nets], what="`train_gan`")
     real = load_images("digits")
     images, labels = (real.images * 255).to(torch.uint8), real.labels
     mirrored, order = draw.secret and draw.number() < 0.5, draw.permutation(10) if draw.secret else torch.arange(10)

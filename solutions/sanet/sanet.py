@@ -64,7 +64,7 @@ my_predictions = {"line": "?", "instance norm": "?", "border": "?"}
 # %% [markdown] tags=["demo", "instructor"]
 # ## How many?
 #
-# > **Ask the room** to write down a number, quickly. Then scroll: this is the last of the five pictures below. Who was within a tenth? Did you count, or did you guess?
+# > **Ask the room** to write down a number, quickly. Then look: this is the last of the five pictures below. Who was within a tenth? Did you count, or did you guess?
 # >
 # > Nobody marks outlines. What can a net learn from a dot on each head?
 
