@@ -199,7 +199,7 @@ def runs_of(commit, check, label, seeds, scale):
                                  env=os.environ | {"PYTHONPATH": folder}, check=True, stdout=subprocess.PIPE, text=True)
         finally:
             subprocess.run([*worktree, "remove", "--force", folder], check=True)
-    return json.loads(run.stdout)
+    return json.loads(run.stdout.splitlines()[-1])  # what the code itself prints comes before
 
 
 def key(check, scale, answer=None):
