@@ -404,7 +404,7 @@ def _dcgan_step(where, device, batch):
 def parts():
     """{name: (function of a Where, seconds it may take)}, in the order in which they should run when time is short: first what nothing but
     a GPU can tell, last the checks whose nets train on the processor wherever they are."""
-    trained = {(lesson, check.name) for lesson in Course().lessons() for check in checks_of(lesson).values() if check.trains}
+    trained = [(lesson, check.name) for lesson in Course().lessons() for check in checks_of(lesson).values() if check.trains]
     of_check = lambda lesson, name: {f"training, {lesson}, {name}": (functools.partial(training, lesson=lesson, name=name), 300)}
     in_box = lambda lesson: {f"sandbox, training, {lesson}": (functools.partial(sandbox_training, lesson=lesson), 300)}
     found = {"sandbox": (sandbox, 120), "own DDP, gloo": (own_ddp_gloo, 120), "own DDP, nccl": (own_ddp_nccl, 120),
