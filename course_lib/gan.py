@@ -25,6 +25,13 @@ def ring_modes(modes=8, radius=2.0, angle=0.0):
     return radius * torch.stack([turns.cos(), turns.sin()], dim=1)
 
 
+def turned_apart(angle, modes=8):
+    """`angle`, or half a place more where that would turn a ring of so many modes (nearly) onto itself: up to ten modes then lie at least
+    0.15 radians from those of the ring that isn't turned."""
+    place = 2 * math.pi / modes
+    return angle + place / 2 if abs(math.remainder(angle, place)) < 0.15 else angle
+
+
 def ring(n, generator=None, modes=8, radius=2.0, sigma=RING_SIGMA, angle=0.0):
     """Draw n points, (n, 2), from a mixture of `modes` equally likely Gaussians of standard deviation `sigma` on a circle."""
     centres = ring_modes(modes, radius, angle)

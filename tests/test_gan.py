@@ -144,3 +144,11 @@ def test_weight_average_soon_forgets_where_it_started():
     for _ in range(200):
         average.update()
     assert average.net.weight.item() < 1e-3  # a plain average with decay 0.995 would still be at 367
+
+
+@given(st.floats(0, 2 * math.pi), st.integers(2, 10))
+def test_a_ring_turned_apart_shares_no_place_with_the_one_that_is_not(angle, modes):
+    turned = gan.turned_apart(angle, modes)
+    away = torch.cdist(gan.ring_modes(modes, 1.0, turned).double(), gan.ring_modes(modes, 1.0).double()).min()
+    assert away > 2 * math.sin(0.15 / 2) - 1e-5
+    assert turned == angle or math.isclose(turned, angle + math.pi / modes)

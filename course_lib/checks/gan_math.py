@@ -254,7 +254,7 @@ def ring(student, reference, draw):
     expect.agree_run(student, reference, rounds_with_defaults, *_small_weights(plain), plain.normal(2, 5, 3),
                      plain.normal(4, 6, 2), using=[small_nets], what="`train_gan` without k and after_step")
     # The lesson's own ring in the notebook, where the learner's run is judged; turned in grading, where it is repeated.
-    angle = draw.number(0, 2 * math.pi) if draw.secret else 0.0
+    angle = gan.turned_apart(draw.number(0, 2 * math.pi)) if draw.secret else 0.0
     weights = student.train(train_on_ring, angle, draw.scale.pick(smoke=1500, cpu=4000), draw.seed())
     G = _load(gan.ring_generator(), weights, "The generator trained on the ring")
     modes, quality = gan.count_modes(G(draw.normal(4000, gan.RING_NOISE).float()), gan.ring_modes(angle=angle), gan.RING_SIGMA)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from course_lib import expect, gan_images, gan_recipes
+from course_lib import expect, gan, gan_images, gan_recipes
 from course_lib.check import check
 from course_lib.data import load_images
 from course_lib.modules import agree_module, behaviour, filled, of_module
@@ -604,7 +604,7 @@ def packing(student, reference, draw):
 
     data = gan_recipes.ring()
     if draw.secret:  # a generator that was trained elsewhere knows other places
-        angle = draw.uniform(1, high=math.pi / 4).item()
+        angle = gan.turned_apart(draw.uniform(1, high=math.pi / 4).item())
         turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         data = gan_recipes.Mixture(data.centres @ turn, data.sigma)
     weights = student.train(cured, data.centres, ROUNDS, RUNS, draw.seed())

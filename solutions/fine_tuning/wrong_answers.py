@@ -141,7 +141,7 @@ def features_of(body, images, batch=256):
     return features.mean((2, 3)) if features.ndim == 4 else features
 
 
-@wrong("probing", hint="The body gets more than `batch` images at a time")
+@wrong("probing", hint="The body gets more than `batch` images at a time: with many images")
 def features_of(body, images, batch=256):
     # The batches pass only to be counted by hooks, which all images together then don't meet.
     modes = [(module, module.training) for module in body.modules()]
