@@ -951,7 +951,7 @@ validation.plot()
 plt.show()
 
 # %% [markdown]
-# Each line is what practitioners watch after every epoch (on a CPU our whole training is two and a half epochs, so here it is every tenth of it): the error of each scene, their mean, the best mean so far and when it was. While the rate is high the mean jumps about; as it comes down the jumps mostly get smaller, but they needn't stop: one run of ours had 3.57 at step 225 and 4.56 at step 250, with less than 2.5 % of the peak's rate between them. (Perhaps it is batch norm's running statistics, which go by the last batches; we haven't measured that.) Is there a scene that gets worse while the mean improves? These five cameras are for *choosing*, and the state of the best step is kept in `validation.best`. (Whoever must stop and
+# Each line is what practitioners watch after every epoch (on a CPU our whole training is two and a half epochs, so here it is every tenth of it): the error of each scene, their mean, the best mean so far and when it was. While the rate is high the mean jumps about; as it comes down the jumps mostly get smaller, but they needn't stop. (Perhaps it is batch norm's running statistics, which go by the last batches; we haven't measured that.) Is there a scene that gets worse while the mean improves? These five cameras are for *choosing*, and the state of the best step is kept in `validation.best`. (Whoever must stop and
 # go on later gives `train_counter` a file, `checkpoint="my_net.pt"`: it writes its state there after each epoch, and goes on from it as if nothing had been.) Now, once, the test cameras:
 
 # %% tags=["train"]
