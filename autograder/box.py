@@ -278,6 +278,8 @@ def _run_cell(shell, worker, source):
     with _keeping_outputs() as kept:
         done = shell.run_cell(source, store_history=False)
     error = done.error_before_exec or done.error_in_exec
+    if isinstance(error, SyntaxError):
+        error.filename = None  # IPython's own name for the cell, which its author has never seen
     answer = {"outputs": kept.outputs, "error": worker.describe(error) if error is not None else None}
     try:
         return wire.encode(answer)

@@ -55,12 +55,15 @@ Three notebooks come out, alike but for what follows:
 """
 
 import ast
+import asyncio
+import contextlib
 import copy
 import functools
 import json
 import os
 import re
 import shutil
+import signal
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -606,9 +609,16 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
 
     notebook = nbformat.read(path, as_version=4)
     code = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
-    running = ["the kernel's start"]
+    running, interrupted = ["the kernel's start"], []
+
+    def interrupt(execution):
+        interrupted.append(True)
+        client.shutdown_kernel = "immediate"
+        execution.cancel()
 
     def starting(cell, cell_index):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # nbclient's own handler stops the kernel, and then misses it
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt, asyncio.current_task())
         if cell.cell_type == "code":
             running[0] = f"cell `{cell.id}`"
             report(code.index(cell.id), len(code), cell.id)
@@ -619,10 +629,12 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
     places = [str(root), os.environ.get("PYTHONPATH", "")]
     try:
         client.execute(env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))})
-    except CellExecutionError as error:
+    except (CellExecutionError, asyncio.CancelledError, DeadKernelError) as error:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        if isinstance(error, DeadKernelError):
+            raise LessonError(f"{path.name}: the kernel died in {running[0]}; is there enough memory?") from None
         raise LessonError(f"{path.name}: {running[0]} failed: {error.ename}: {error.evalue}") from None
-    except DeadKernelError:
-        raise LessonError(f"{path.name}: the kernel died in {running[0]}; is there enough memory?") from None
     finally:
         write(path, notebook)
 

@@ -17,7 +17,7 @@ from course_lib.files import whole
 
 def main(argv=None, course=None):
     """Run one command. course: the autograder.build.Course to work on, this repository by default."""
-    parser = argparse.ArgumentParser(prog="autograder", description="Builds, tries out and releases the course's lessons.",
+    parser = argparse.ArgumentParser(prog="autograder", description="Builds, releases and grades the course's lessons.",
                                      epilog="`autograder COMMAND --help` explains a command, with examples.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in COMMANDS:
@@ -358,7 +358,7 @@ def run_grade(arguments, course):
     terms = Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
                              isolated=not arguments.unsafe, all_cells=arguments.all_cells)
     with ExitStack() as stack:
-        bars = []
+        bars, passed_over = [], []
 
         def begin(left, total, processes):
             print(f"grading {_count(left, 'hand-in')} on {processes} process{'' if processes == 1 else 'es'}", file=sys.stderr)
@@ -374,7 +374,9 @@ def run_grade(arguments, course):
 
         results = grading.grade(_classroom(arguments), course, arguments.lesson, terms=terms, source=arguments.submitted,
                                 students=_students(arguments), jobs=arguments.jobs, scheduler=arguments.scheduler,
-                                regrade=arguments.regrade, begin=begin, tell=tell)
+                                regrade=arguments.regrade, begin=begin, tell=tell, pass_over=passed_over.extend)
+    if passed_over:
+        print(f"passed over, since they aren't notebooks (.ipynb), and nobody's folder: {', '.join(passed_over)}", file=sys.stderr)
     if arguments.json:
         print(json.dumps([result.summary() for result in results], indent=1, ensure_ascii=False))
         return 0

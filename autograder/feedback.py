@@ -46,8 +46,8 @@ details { margin: .6rem 0 }
 {%- if result.judged_by.get("scale") %}, at the scale “{{ result.judged_by.get("scale") }}”{% endif %}</p>
 {% if result.problem %}
 <section class="card not-graded">
-<p><span class="mark">Your file could not be read:</span> {{ inline(result.problem) }}{{ "" if result.problem.endswith((".", "?")) else "." }}
-Hand it in again.</p>
+<p><span class="mark">Nothing could be graded:</span> {{ inline(result.problem) }}{{ "" if result.problem.endswith((".", "?")) else "." }}
+Hand in the one file that <code>course submit {{ result.lesson }}</code> packs.</p>
 {% if result.total %}
 <p>Your instructor gave {{ result.total|number }} of {{ result.max_total|points }}.</p>
 {% endif %}
@@ -145,6 +145,10 @@ of {{ result.by_hand|sum(attribute="max_points")|points }}</td></tr>
 {% for cell in cells %}
 <section class="card">
 <h3>{{ cell.heading }}</h3>
+{% if cell.several %}
+<p class="hint">Your notebook has this exercise in the cells {{ cell.several|sort|join(", ") }}. Only cell {{ cell.several[0] }} was graded: put everything into it, and
+delete the rest.</p>
+{% endif %}
 {% if cell.source is not none %}
 <details{{ " open" if cell.comment else "" }}><summary>Your code of <code>{{ cell.name }}</code></summary>
 <pre><code>{{ cell.source }}</code></pre>
@@ -195,7 +199,7 @@ def _cells(result, lesson):
             room -= len(outputs[-1][1]) if outputs[-1][0] == "picture" else 0
         source, comment = result.sources.get(cell_id), result.comments.get(name)
         if source is not None or outputs or comment:
-            found.append({"name": name, "heading": lesson.headings.get(cell_id, name), "source": source,
+            found.append({"name": name, "heading": lesson.headings.get(cell_id, name), "source": source, "several": result.several.get(cell_id),
                           "outputs": outputs, "comment": comment})
     return found
 

@@ -9,6 +9,8 @@ import functools
 import hashlib
 import json
 import os
+import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,19 +26,22 @@ DEATHS = 1  # of workers that a submission may have seen, before it is tried alo
 
 
 def grade(classroom, course, lesson, *, terms=None, source=None, students=None, jobs=None, scheduler=None, regrade=False,
-          begin=lambda left, total, processes: None, tell=lambda result, done, total, fresh: None):
+          begin=lambda left, total, processes: None, tell=lambda result, done, total, fresh: None, pass_over=lambda names: None):
     """Grade the hand-ins in `source` (default: the class's submitted/) and return their Results, by student.
 
     terms: the Terms; by default those of this machine. students: only these. jobs: processes on this machine (default: its
     cores); scheduler: the address of a Dask scheduler instead. regrade: also what is graded already. begin: called before the
     first is judged, with how many of how many are left, and by how many processes. tell: called for each result, with how
-    many of how many are done, and whether it was judged just now. Raises LessonError for what keeps the whole class from
+    many of how many are done, and whether it was judged just now. pass_over: as for `handin.find`. Raises LessonError for what keeps the whole class from
     being graded.
     """
     terms = terms or Terms.of(course, lesson)
     if work := build.worked_in(course, lesson):  # what a hand-in lacks is taken from there, and what it runs may read it
         raise LessonError(work)
-    handins = handin.find(Path(source or classroom.root / "submitted"), lesson, students, set(course.lessons()) - {lesson})
+    submitted = classroom.root / "submitted"
+    if not source and not submitted.exists():
+        raise LessonError(f"{submitted}: there is no such folder; --submitted PATH names the hand-ins where they are elsewhere")
+    handins = handin.find(Path(source or submitted), lesson, students, set(course.lessons()) - {lesson}, pass_over)
     released, keys, secret, results, pending = terms.released(), judge_keys(lesson, terms.scale), classroom.secret, {}, {}
     try:
         here = Judge(lesson, released, terms.sandbox(), terms.scale, secret, keys)
@@ -141,10 +146,22 @@ def _cluster(jobs, scheduler, terms, tasks):
             return
         # One thread for each worker, since a submission's walls end with the thread that built them; and TLS, since any
         # user of this machine could otherwise hand the scheduler code to run as us.
-        with LocalCluster(n_workers=min(jobs, tasks), threads_per_worker=1, processes=True, memory_limit=0, security=True,
-                          dashboard_address="127.0.0.1:0", silence_logs=50,
-                          resources={"GPU": 1} if terms.gpu else None) as cluster, Client(cluster) as client:
+        with _deaf_to_interrupts():
+            cluster = LocalCluster(n_workers=min(jobs, tasks), threads_per_worker=1, processes=True, memory_limit=0, security=True,
+                                   dashboard_address="127.0.0.1:0", silence_logs=50, resources={"GPU": 1} if terms.gpu else None)
+        with cluster, Client(cluster) as client:
             yield client
+
+
+@contextmanager
+def _deaf_to_interrupts():
+    """Processes that are begun now leave Ctrl-C to this one, and don't each print where it has met them."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN) if threading.current_thread() is threading.main_thread() else None
+    try:
+        yield
+    finally:
+        if heard:
+            signal.signal(signal.SIGINT, heard)
 
 
 def _outcomes(client, terms, secret, keys, pending):

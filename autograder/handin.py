@@ -109,22 +109,23 @@ class _Found:
     when: str | None = None
 
 
-def find(source, lesson, students=None, others=()):
+def find(source, lesson, students=None, others=(), pass_over=lambda names: None):
     """The Handins for `lesson` in `source`, sorted by student.
 
     source: a folder, a zip or a notebook; see the top of this module. students: ids; only these are read. others: the
-    course's other lessons, whose notebooks may lie beside. Raises LessonError when there is no such source, nothing in it
+    course's other lessons, whose notebooks may lie beside. pass_over: called with the names of files that are nobody's, since they lie at the top
+    and aren't notebooks, if there are any. Raises LessonError when there is no such source, nothing in it
     for the lesson, or not all of the students.
     """
     source = Path(source).absolute()
     if source.is_dir():
-        return _handins(_in_folder(source), source, lesson, students, others)
+        return _handins(_in_folder(source), source, lesson, students, others, pass_over)
     if source.suffix.lower() == ".ipynb" and os.path.lexists(source):
         folder = source.parent
         if folder.name == lesson == source.stem:  # out of nbgrader's submitted/
-            return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students, others)
+            return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students, others, pass_over)
         file = _File((source.name,), read=lambda: _read_file(folder, (source.name,)))
-        return _handins([file], source, lesson, students, others)
+        return _handins([file], source, lesson, students, others, pass_over)
     if not source.is_file():
         raise LessonError(f"{source}: there is no such folder, zip or notebook")
     try:
@@ -132,13 +133,16 @@ def find(source, lesson, students=None, others=()):
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise LessonError(f"{source}: isn't a folder or a notebook, nor a zip that can be read ({error})") from None
     with archive:
-        return _handins(_unwrapped(_in_zip(archive, source), lesson), source, lesson, students, others)
+        return _handins(_unwrapped(_in_zip(archive, source), lesson), source, lesson, students, others, pass_over)
 
 
-def _handins(files, source, lesson, students, others):
+def _handins(files, source, lesson, students, others, pass_over):
     files, whose = list(files), defaultdict(list)
     top = {file.parts[0] for file in files}
-    found = [each for file in files if (each := _whose(file, lesson))]
+    found = {file: _whose(file, lesson) for file in files}
+    if nobodys := sorted(_shown(file.parts[0]) for file, each in found.items() if each is None and not file.parts[0].startswith(".")):
+        pass_over(nobodys)
+    found = [each for each in found.values() if each]
     count = Counter((each.who, each.name) for each in found if each.order)
     for each in found:
         if each.order and count[each.who, each.name] > 1:

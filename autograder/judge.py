@@ -64,7 +64,7 @@ class Judge:
             run.end()
         return Result(
             student=student, lesson=self.lesson, verdicts=list(verdicts.values()), by_hand=self._questions(spliced),
-            sources=spliced.sources, outputs=outputs, notes=[*spliced.notes, *run.notes], content=spliced.content,
+            sources=spliced.sources, outputs=outputs, notes=[*spliced.notes, *run.notes], content=spliced.content, several=spliced.several,
             graded=_now(), judged_by=self._judged_by() | {"all_cells": known.judged_by.get("all_cells", False) if shown else self.all_cells},
             seconds=round(time.perf_counter() - start, 3), cells_seconds=round(run.cells_seconds, 3), memory=run.memory)
 
@@ -82,7 +82,7 @@ class Judge:
                     for name, check in checks_of(self.lesson).items()]
         questions = [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points) for cell in self._answer_cells()]
         return Result(student, self.lesson, verdicts, questions, dict(spliced.sources), notes=list(spliced.notes),
-                      content=spliced.content, judged_by=self._judged_by(), graded=_now(), problem=spliced.problem)
+                      content=spliced.content, judged_by=self._judged_by(), graded=_now(), problem=spliced.problem, several=spliced.several)
 
     def seed(self, student, check, content, attempt=0):
         """The 32 bytes that seed a check's inputs: the same for the same submission, and of no use for another."""

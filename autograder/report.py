@@ -140,7 +140,8 @@ def csv(results, manual={}):
     rows.writerow(map(_cell, head))
     for result in results:
         judged, given = _by_name(result)
-        row = [None if name in ("points", "total") and not result.judged else getattr(result, name) for name in COLUMNS]
+        empty = (["points", "total"] if not result.judged else []) + ["question_points"] * all(each.points is None for each in result.by_hand)
+        row = [None if name in empty else getattr(result, name) for name in COLUMNS]
         for each in map(judged.get, checks):
             row += [each.points if each and each.verdict != NOT_GRADED else None, each and each.verdict]
         rows.writerow(map(_cell, row + [given.get(question) for question in questions]))
@@ -247,6 +248,7 @@ main { max-width: 76rem }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem }
 .figures { align-items: start } .figures img { width: 100%; max-width: 40rem }
 thead th { vertical-align: bottom }
+.name { min-width: 7em }
 .students { font-size: .92em } .students th, .students td { padding: .2rem .5rem }
 .students th:first-child { position: sticky; left: 0; background: var(--page); }
 .tall { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 14rem }
@@ -347,7 +349,7 @@ of which its own cells {{ spread(table.cells_seconds) }} s; {{ spread(table.memo
 <thead><tr><th scope="col">Student</th><th scope="col">Why, and which checks</th></tr></thead>
 <tbody>
 {% for student, reason, checks in table.not_graded %}
-<tr><th scope="row">{{ student }}</th><td>{{ inline(reason) }}
+<tr><th scope="row" class="name">{{ student }}</th><td>{{ inline(reason) }}
 <p class="quiet">{% for check in checks %}<code>{{ check }}</code>{{ "" if loop.last else ", " }}{% endfor %}</p></td></tr>
 {% endfor %}
 </tbody>

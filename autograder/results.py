@@ -75,7 +75,8 @@ class Result:
     is the same submission. submitted: when it was handed in (ISO, UTC), if that is known. judged_by: scale, device,
     sandbox ("bubblewrap" or "none"), versions, whether all cells were run, and the fingerprint of the class's secret. seconds: from first cell to
     last verdict. cells_seconds: of the submission's own cells. memory: the most bytes it held. received: sentences about
-    the hand-in itself, as it was last found. problem: why nothing could be read of it, or "".
+    the hand-in itself, as it was last found. problem: why nothing could be read of it, or "". several: {cell id: [numbers]} of exercises
+    that it has more than one cell of, the one that was taken first.
     """
 
     student: str
@@ -94,6 +95,7 @@ class Result:
     memory: int = 0
     received: list = field(default_factory=list)
     problem: str = ""
+    several: dict = field(default_factory=dict)
 
     @property
     def all_notes(self):

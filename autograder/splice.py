@@ -80,13 +80,15 @@ class Spliced:
 
     sources: {cell id: text} for each solution cell and each answer in words of the released notebook; empty if there is a
     problem. notes: sentences for the instructor. problem: why nothing could be taken, or "". elsewhere: {name: number} of
-    what the hand-in defines in cells that aren't graded; numbers count all cells from 1.
+    what the hand-in defines in cells that aren't graded. several: {cell id: [numbers]} of exercises that are there more than once, the
+    one that was taken first. Numbers count all cells from 1.
     """
 
     sources: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
     problem: str = ""
     elsewhere: dict = field(default_factory=dict)
+    several: dict = field(default_factory=dict)
 
     @property
     def content(self):
@@ -125,7 +127,8 @@ def splice(released, data):
         if note:
             made.notes.append(f"{cell.id}: {note}")
         if len(found) > 1:
-            numbers = ", ".join(str(each.number) for each in found[1:6])
+            made.several[cell.id] = [each.number for each in found[:6]]
+            numbers = ", ".join(map(str, made.several[cell.id][1:]))
             made.notes.append(f"{cell.id}: is there {len(found)} times; cell {found[0].number} was taken, and not {numbers}")
         taken += found[:1]
     if not taken:

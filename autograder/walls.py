@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.box import ARCHITECTURES
+from course_lib.oracles import ORACLE_CLASS, ORACLES
 
 BOX = Path(__file__).with_name("box.py")
 INSIDE_BOX, HOME = "/box.py", "/home/learner"
 # Writable, in memory: (place, megabytes).
 TMPFS = (("/tmp", 256), (HOME, 256), ("/dev/shm", 256))
-# Libraries that hold what the exercises ask for; a submission that needs them meets an ImportError that says so.
-ORACLES = ("torchvision", "d2l", "scipy", "sklearn", "skimage", "torchmetrics", "pytorch_msssim", "timm", "torch_fidelity",
-           "motmetrics")
-# The same within torch, which itself imports it: there the class is, and can't be made.
-ORACLE_IN_TORCH, ORACLE_CLASS = "torch/utils/data/distributed.py", "DistributedSampler"
-NO_ORACLE = "this library isn't there in grading: the exercise is to build what it holds"
+# Within torch, which itself imports it, the class is there and can't be made.
+ORACLE_IN_TORCH = "torch/utils/data/distributed.py"
+NO_ORACLE = "this library isn't there in grading: write what you need of it with torch or NumPy"
 NO_ORACLE_CLASS = f"class {ORACLE_CLASS}:\n    def __init__(self, *_, **__):\n        raise ImportError({NO_ORACLE!r})\n"
 
 # Where held-out images and their labels are, beside $COURSE_DATA and the course's cache.

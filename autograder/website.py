@@ -80,7 +80,7 @@ def make(course, lessons, out, work, solutions=False, external=False, run=None):
     asked = [json.loads(line) for line in (work / "linkcheck" / "output.json").read_text(encoding="utf-8").splitlines()]
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(work / "html", out, ignore=shutil.ignore_patterns(".doctrees", ".buildinfo*", "objects.inv"))
-    return {"index": course.shown(out / "index.html"), "pages": len(list((work / "doctrees").rglob("*.doctree"))),
+    return {"index": course.shown(out / "index.html"), "pages": len(list((work / "source").rglob("*.md"))) + len(pages),
             "external": sorted({link["uri"] for link in asked if link["status"] == "ignored"})}
 
 

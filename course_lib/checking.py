@@ -2,7 +2,7 @@
 
 from course_lib import card
 from course_lib.check import checks_of, judge_locally
-from course_lib.lessons import Unknown, run_cells
+from course_lib.lessons import Unknown, read_notebook, run_cells, there_twice
 from course_lib.notebook import bar
 
 
@@ -16,6 +16,8 @@ def check_notebook(about, notebook=None, names=None):
     unknown = [name for name in names or () if name not in checks]
     if unknown:
         raise Unknown(f"{about.name} has no check {unknown[0]!r}; it has: {', '.join(checks)}")
+    for sentence in there_twice(read_notebook(notebook or about.path)).values():
+        print(f"Careful: {sentence}.")
     namespace, failures = run_cells(notebook or about.path)
     for cell, error in failures:
         print(f"The cell {cell} stops with {type(error).__name__}: {card.printable(error)}")

@@ -131,10 +131,13 @@ def _lab(options):
 
 def _list(options):
     from course_lib.lessons import lessons
-    found = lessons()
+    broken = []
+    found = lessons(broken.append)
+    for error in broken:
+        print(f"course: {error}", file=sys.stderr)
     if options.json:
         print(json.dumps([each.as_dict() for each in found], indent=1))
-        return 0
+        return 2 * bool(broken)
     for each in found:
         progress = each.progress
         earned, total = progress.points()
@@ -147,7 +150,7 @@ def _list(options):
                   + ("   trains" if check.trains else ""))
         for name, points in each.by_hand:
             print(f"    ✎ {name:<24}{points:>3g}   in words, graded by hand")
-    return 0
+    return 2 * bool(broken)
 
 
 def _check(options):

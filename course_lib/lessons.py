@@ -91,8 +91,9 @@ def _restore(path):
     """Where a whole copy of a broken notebook may be."""
     checkpoint = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
     if checkpoint.is_file():
-        return f"File → Revert Notebook to Checkpoint in JupyterLab, or copy {checkpoint} over it"
-    return "File → Revert in JupyterLab, or take the copy you were given"
+        return (f"copy {checkpoint} over it, or open it in JupyterLab, answer Close and then Cancel, and choose File → Revert Notebook to "
+                "Checkpoint…")
+    return "take the copy you were given, or the last one that you packed, below handed_in/"
 
 
 def lesson(name):
@@ -141,8 +142,27 @@ def in_order(found):
     return ordered
 
 
+def exercise_cells(notebook):
+    """{exercise: its cells, as (number from 1, cell)} of a learner's notebook, those first that count: pasting or splitting a cell makes a
+    second one of the exercise, and as grading does, this takes the lesson's own or, where that is gone, the first."""
+    found = {}
+    for number, cell in enumerate(notebook.cells, 1):
+        about = cell.metadata.get("nbgrader", {})
+        if about.get("solution") and about.get("grade_id"):
+            found.setdefault(about["grade_id"], []).append((number, cell))
+    return {name: sorted(cells, key=lambda each: each[1].get("id") not in (f"solution-{name}", f"answer-{name}")) for name, cells in found.items()}
+
+
+def there_twice(notebook):
+    """{exercise: a sentence} for each that has more than one cell in the notebook."""
+    numbers = {name: [number for number, _ in cells] for name, cells in exercise_cells(notebook).items()}
+    return {name: f"cells {', '.join(map(str, sorted(cells)))} are all of `{name}`, and only cell {cells[0]} is graded: put everything into it, and delete "
+                  "the rest" for name, cells in numbers.items() if len(cells) > 1}
+
+
 def run_cells(path):
-    """The names that the setup and solution cells of the notebook at `path` make, run in order in this process.
+    """The names that the setup and solution cells of the notebook at `path` make, run in order in this process; of each exercise
+    the cell that counts.
 
     What a cell prints is shown; a cell that raises is reported and the next one runs, so that one unfinished exercise
     doesn't hide the others. Returns (namespace, [(cell id, error)]).
@@ -150,10 +170,10 @@ def run_cells(path):
     from IPython.core.interactiveshell import InteractiveShell
     shell = InteractiveShell.instance()
     shell._showtraceback = lambda *_: None  # the caller reports what failed
-    failures = []
-    for cell in read_notebook(path).cells:
-        about = cell.metadata.get("nbgrader", {})
-        wanted = about.get("solution") or "setup" in cell.metadata.get("tags", ())
+    notebook, failures = read_notebook(path), []
+    counting = [cells[0][1] for cells in exercise_cells(notebook).values()]
+    for cell in notebook.cells:
+        wanted = "setup" in cell.metadata.get("tags", ()) or any(cell is each for each in counting)
         if cell.cell_type == "code" and wanted:
             error = shell.run_cell(cell.source, store_history=False, silent=True)
             if not error.success:

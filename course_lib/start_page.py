@@ -31,8 +31,8 @@ TROUBLE = """## When something doesn't work
 | what you see | what helps |
 |:---|:---|
 | a cell runs for ever (`[*]`) | *Kernel → Interrupt Kernel*. Nothing is lost. |
-| `NameError`, or an answer that can't be | *Kernel → Restart Kernel and Run up to Selected Cell…*: names are made from the top down. |
-| a lesson is broken or empty | *File → Revert Notebook to Checkpoint…* |
+| `NameError`, or an answer that can't be | *Kernel → Restart Kernel and Run up to Selected Cell…*: names are made from the top down. It stops at a check that doesn't pass yet: click on the cell below that one, and *Run → Run Selected Cell and All Below*. |
+| a lesson is broken or empty | Open it, answer *Close* and then *Cancel*, and choose *File → Revert Notebook to Checkpoint…* |
 | sliders or pictures don't show | Reload the page in the browser, then run the cell again. |
 | the machine grows slow | Shut down lessons you aren't in: the round icon at the left edge, *Running Terminals and Kernels*. |
 | anything else | The next cell looks over your machine and says what to do; `course doctor` in a terminal does the same. |"""

@@ -15,8 +15,9 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from course_lib import oracles
 from course_lib.files import whole
-from course_lib.lessons import COURSE, LessonError, lesson, read_notebook
+from course_lib.lessons import COURSE, LessonError, exercise_cells, lesson, read_notebook, there_twice
 
 HANDED_IN = COURSE / "handed_in"
 MOST_BYTES = 20 * 1024**2  # of a notebook that is graded
@@ -47,6 +48,7 @@ def _submit(about, source, notebook, student, options):
     passed = {verdict.check for verdict in verdicts if verdict.passed}
     told = {"lesson": about.name, "notebook": str(source), "student": student,
             "unwritten": [name for name in unwritten(notebook) if name not in passed], "unanswered": unanswered(notebook),
+            "twice": there_twice(notebook), "out_of_reach": out_of_reach(notebook),
             "stopped": [{"cell": cell, "error": type(error).__name__} for cell, error in failures],
             "verdicts": [verdict.as_dict() for verdict in verdicts], "points": sum(verdict.points for verdict in verdicts),
             "points_of_checks": sum(about.worth.values()), "points_by_hand": sum(points for _, points in about.by_hand)}
@@ -83,8 +85,11 @@ def student_id(wanted=None):
 
 def unwritten(notebook):
     """Names of the exercises in which the given `raise NotImplementedError()` still stands."""
-    return [cell.metadata.nbgrader.grade_id for cell in notebook.cells
-            if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution") and _is_stub(cell.source)]
+    return [name for name, cell in _counting(notebook) if cell.cell_type == "code" and _is_stub(cell.source)]
+
+
+def _counting(notebook):
+    return [(name, cells[0][1]) for name, cells in exercise_cells(notebook).items()]
 
 
 def _is_stub(source):
@@ -98,9 +103,13 @@ def _is_stub(source):
 
 def unanswered(notebook):
     """Names of the questions in words without an answer."""
-    return [cell.metadata.nbgrader.grade_id for cell in notebook.cells
-            if cell.cell_type == "markdown" and cell.metadata.get("nbgrader", {}).get("solution")
-            and cell.source.strip() in ("", ANSWER_STUB)]
+    return [name for name, cell in _counting(notebook) if cell.cell_type == "markdown" and cell.source.strip() in ("", ANSWER_STUB)]
+
+
+def out_of_reach(notebook):
+    """{exercise: library} for those that import what isn't there in grading."""
+    found = {name: oracles.imported(cell.source) for name, cell in _counting(notebook) if cell.cell_type == "code"}
+    return {name: library for name, library in found.items() if library}
 
 
 def _say_what_is_missing(told):
@@ -111,6 +120,9 @@ def _say_what_is_missing(told):
         lines.append(f"not answered yet: {', '.join(told['unanswered'])}")
     if told["stopped"]:
         lines.append("cells that stop with an error: " + ", ".join(f"{each['cell']} ({each['error']})" for each in told["stopped"]))
+    lines += told["twice"].values()
+    lines += [f"`{name}` takes {library}, which isn't there in grading: write what you need of it with torch or NumPy"
+              for name, library in told["out_of_reach"].items()]
     failed = [each["check"] for each in told["verdicts"] if each["verdict"] != "passed" and each["check"] not in told["unwritten"]]
     if failed:
         lines.append(f"checks that don't pass yet: {', '.join(failed)}")

@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import jupytext
 import nbformat
@@ -442,6 +444,20 @@ def test_executed_notebooks_have_results_and_an_error_names_its_cell(course, tmp
     captured = capsys.readouterr()
     assert "toy.ipynb: cell `demo-print-undefined` failed: NameError: name 'undefined' is not defined" in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_an_interrupt_while_a_notebook_runs_ends_it_in_a_line(course, tmp_path):
+    course.source("toy").write_text(SOURCE.replace('print("drawing")', "import time; print('waits', flush=True); time.sleep(600)"))
+    path = build.build_to(course, "toy", tmp_path / "shown", "solved")
+    program = "from pathlib import Path; from autograder import build\n" \
+              f"build.execute(Path({str(path)!r}), Path({str(ROOT)!r}), lambda done, total, cell_id: print(cell_id, flush=True))"
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "import-time" not in (begun := running.stdout.readline()):
+        assert begun
+    time.sleep(1)  # the cell is begun
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert err.strip().splitlines()[-1] == "KeyboardInterrupt" and "Error" not in err
 
 
 def test_help_teaches_and_comes_at_once():

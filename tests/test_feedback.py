@@ -207,7 +207,7 @@ def unreadable(problem="the notebook is empty", student="kurt"):
 def test_a_hand_in_that_cannot_be_read_gets_one_box_that_says_why(problem, said):
     source = feedback.page(unreadable(problem), LESSON)
     text = " ".join(Page(source).text.split())
-    assert f"Your file could not be read: {said or problem} Hand it in again." in text and text.count(problem) == 1
+    assert f"Nothing could be graded: {said or problem} Hand in the one file that course submit toy packs." in text and text.count(problem) == 1
     assert len(Page(source).all("section")) == 1
     for silent in ("left this one open", "costs you nothing", "0 of", "waits for", "Your code"):
         assert silent not in text
@@ -215,7 +215,7 @@ def test_a_hand_in_that_cannot_be_read_gets_one_box_that_says_why(problem, said)
 
 def test_what_a_person_gave_for_a_hand_in_that_cannot_be_read_is_told():
     text = text_of(unreadable(), Total(1, 8, 0.0, True, {"check-mean": (1, None), "mean": (None, "Seen in class.")}))
-    assert "Hand it in again. Your instructor gave 1 of 8 points. Your instructor writes: Seen in class." in text
+    assert "packs. Your instructor gave 1 of 8 points. Your instructor writes: Seen in class." in text
 
 
 def test_a_penalty_takes_no_more_than_there_is():
@@ -247,6 +247,13 @@ def test_code_stands_in_the_order_of_the_lesson_with_what_it_showed():
     image, = Page(source).all("img")
     assert base64.b64decode(image["src"].partition(",")[2]) == png()
     assert image["alt"] == "Output 2 of 2 of the cell under “The mean”: a picture"
+
+
+def test_an_exercise_that_is_there_twice_is_named_with_its_cells():
+    made = result(judged(), sources={"solution-mean": "x", "solution-spread": "y"}, several={"solution-mean": [9, 7]})
+    text = text_of(made)
+    assert text.count("Your notebook has this exercise") == 1
+    assert "The mean Your notebook has this exercise in the cells 7, 9. Only cell 9 was graded" in text
 
 
 def test_a_comment_unfolds_the_code_it_is_about():

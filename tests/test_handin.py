@@ -434,6 +434,19 @@ def test_the_error_says_what_was_looked_for_and_what_is_there(tmp_path):
         find(tmp_path, "gan_math")
 
 
+def test_files_at_the_top_that_are_nobodys_are_named(tmp_path):
+    put(tmp_path, "bea.ipynb", "cy_gan_math.ipynb.txt", "mary.pdf", ".DS_Store", "dan_sanet.ipynb", "eve/notes.txt")
+    named = []
+    find(tmp_path, "gan_math", others=["sanet"], pass_over=named.extend)
+    assert named == ["cy_gan_math.ipynb.txt", "mary.pdf"]
+    with zipfile.ZipFile(tmp_path / "hands.zip", "w") as archive:
+        for name in ("bea.ipynb", "cy.zip"):
+            archive.writestr(name, b"{}")
+    named.clear()
+    find(tmp_path / "hands.zip", "gan_math", pass_over=named.extend)
+    assert named == ["cy.zip"]
+
+
 def test_students_are_picked_by_id(tmp_path):
     put(tmp_path, "bea.ipynb", "cy.ipynb", "Zoë.ipynb")
     assert [each.student for each in find(tmp_path, "gan_math", ["Zoe", "bea"])] == ["Zoe", "bea"]

@@ -10,7 +10,7 @@ from conftest import ROOT
 from nbclient import NotebookClient
 
 from autograder import cli as autograder_cli
-from course_lib import card, cli, progress
+from course_lib import card, cli, lessons, progress
 from course_lib.notebook import CheckFailed, Checker
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, Verdict
 
@@ -126,6 +126,17 @@ def test_list_as_json_has_the_promised_form(capsys):
 def test_list_for_people_names_what_comes_next(capsys):
     status, out, _ = run_cli(capsys, "list")
     assert status == 0 and "gan_value" in out and "20 points" in out
+
+
+def test_list_names_a_broken_lesson_and_shows_the_others(tmp_path, capsys, monkeypatch):
+    for name, content in (("whole", (ROOT / "lessons/gan_math/gan_math.ipynb").read_text()), ("torn", "{")):
+        (tmp_path / "lessons" / name).mkdir(parents=True)
+        (tmp_path / "lessons" / name / f"{name}.ipynb").write_text(content)
+    monkeypatch.setattr(lessons, "COURSE", tmp_path)
+    monkeypatch.setattr(lessons, "lesson_folder", lambda name: tmp_path / "lessons" / name)
+    monkeypatch.setattr(lessons.Lesson, "checks", property(lambda self: ()))
+    status, out, err = run_cli(capsys, "list")
+    assert status == 2 and "whole: " in out and "torn" not in out and "torn.ipynb can't be read" in err
 
 
 @pytest.mark.parametrize("module, argument", [("course_lib.cli", "list"), ("autograder.cli", "build --solved {} gan_math")])

@@ -132,6 +132,8 @@ def test_of_two_cells_with_one_id_the_first_counts(released):
     assert made.sources["solution-mean"] == "mean = 1"
     assert "solution-mean: is there 2 times" in made.notes[0] and str(len(plain["cells"])) in made.notes[0]
     assert made.elsewhere == {"mean": len(plain["cells"]), "helper": len(plain["cells"])}
+    taken, other = made.several["solution-mean"]
+    assert plain["cells"][taken - 1]["source"] == "mean = 1" and other == len(plain["cells"]) and len(made.several) == 1
 
 
 def test_a_cell_that_is_missing_or_no_code_any_more_is_graded_as_released(released):

@@ -13,7 +13,7 @@ from conftest import ROOT, need
 import autograder.cli
 from autograder import handin, splice
 from autograder.answers import reference_cells
-from course_lib import cli, submit
+from course_lib import cli, oracles, submit
 
 LESSON = "gan_math"
 RELEASED = ROOT / "lessons" / LESSON / f"{LESSON}.ipynb"
@@ -65,6 +65,33 @@ def test_it_says_what_is_missing_and_what_the_checks_give(mine, capsys):
     assert told["stopped"] == [{"cell": "solution-dirac_gan", "error": "SyntaxError"}]
     assert "discriminator_step" in told["unwritten"] and not {*SOLVED, "dirac_gan"} & set(told["unwritten"])
     assert told["unanswered"] == []
+
+
+def test_an_exercise_that_is_there_twice_counts_as_in_grading_and_is_named(mine, capsys):
+    notebook = nbformat.read(mine, 4)
+    place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "solution-gan_value")
+    upper = nbformat.v4.new_code_cell("def gan_value(*_):\n    return 0.0", metadata=notebook.cells[place].metadata)  # what splitting a cell leaves
+    notebook.cells.insert(place, upper)
+    notebook.cells.append(nbformat.v4.new_code_cell(upper.source, metadata=upper.metadata))  # and pasting one
+    nbformat.write(notebook, mine)
+    status, out, _ = run(capsys, "--notebook", mine, "--no-checks", "--json")
+    said = json.loads(out)["twice"]
+    assert status == 0 and said.keys() == {"gan_value"}
+    assert f"cells {place + 1}, {place + 2}, {len(notebook.cells)} are all of `gan_value`, and only cell {place + 2} is graded" in said["gan_value"]
+    assert splice.splice(nbformat.read(RELEASED, 4), mine.read_bytes()).several["solution-gan_value"][0] == place + 2
+    assert cli.main(["check", LESSON, "--notebook", str(mine), "--only", "gan_value"]) == 0  # the others would have failed
+    assert "Careful: cells " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line, library", [
+    ("import scipy.linalg", "scipy.linalg"), ("    from sklearn.linear_model import LogisticRegression as L", "sklearn.linear_model.LogisticRegression"),
+    ("from torch.utils.data import DistributedSampler", "torch.utils.data.DistributedSampler"),
+    ("x = torch.utils.data.distributed.DistributedSampler", "torch.utils.data.distributed.DistributedSampler"), ("import numpy, torch", None),
+    ("scipy = 3; scipy.real", None), ("import (", None)])
+def test_what_is_not_there_in_grading_is_named(line, library):
+    assert oracles.imported(f"if True:\n    pass\n{line.lstrip()}") == library
+    cell = nbformat.v4.new_code_cell(line.lstrip(), metadata={"nbgrader": {"solution": True, "grade_id": "mine"}})
+    assert submit.out_of_reach(nbformat.v4.new_notebook(cells=[cell])) == ({"mine": library} if library else {})
 
 
 def test_what_it_packs_is_the_notebook_and_grading_finds_it(mine, capsys, tmp_path):
