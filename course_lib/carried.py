@@ -320,7 +320,7 @@ class _Rank:
             return f"Rank {self.number} makes more than {OPERATIONS:,} operations, or sends more than {BYTES:,} bytes: does a loop not end?"
         if known[0] != self.kinds or not math.isclose(known[1], self.total, rel_tol=1e-9, abs_tol=1e-9):
             return (f"Rank {self.number} does something else when it is run again with the same seed and the same messages. "
-                    "It must depend on nothing but its arguments.")
+                    "It must depend on nothing but its arguments. Does it use what a `dist.irecv` brings, before anybody has waited for it?")
         self.plays += 1
         if self.plays > PLAYS:
             return f"Rank {self.number} waits more than {PLAYS:,} times."

@@ -48,6 +48,21 @@ def test_a_run_made_now_falls_among_the_recorded():
     assert outside(quickest, calibrate.run_one(quickest, calibrate.REFERENCE, 1000, Scale.SMOKE)["figures"]) == {}
 
 
+@pytest.mark.parametrize("lesson, name, answer, figure, words", [
+    ("gan_math", "ring", "reference", "quality", "{0:.3f} to {2:.3f} |"), ("gan_math", "digits", "reference", "distance", "{0:.1f}, {1:.1f}, {2:.1f} |"),
+    ("gan_math", "digits", "reference", "accuracy", "{0:.0%} to {2:.0%}"), ("gan_training", "training", "reference", "distance", "lay between {0:.0f} and {2:.0f}."),
+    ("gan_training", "training", "reference", "distance", "({0:.0f} to {2:.0f})"),
+    ("cnn_families", "training", "reference", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"), ("fine_tuning", "training", "reference", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"),
+    ("fine_tuning", "training", "from scratch", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"),
+    ("fine_tuning", "training", "the probe alone", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"),
+    ("fine_tuning", "training", "rates by depth", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"),
+    ("fine_tuning", "training", "the upper half, norms frozen", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |")])
+def test_what_a_lesson_says_of_its_records_is_so(lesson, name, answer, figure, words):
+    measured = calibrate.Runs(checks_of(lesson)[name], Scale.CPU).summary()[answer][2][figure]
+    said = words.format(*measured).replace("% to", " to").replace("%", " %")
+    assert said in COURSE.source(lesson).read_text(encoding="utf-8")
+
+
 def test_the_page_is_made_from_the_records():
     page = calibrate.page({lesson: checks_of(lesson).values() for lesson in COURSE.lessons()}, SCALES)
     assert (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8") == page

@@ -65,7 +65,7 @@ def vgg(student, reference, draw):
     expect.agree_run(student, reference, with_all_dropped, numbers, images, using=[filled], rtol=1e-8, atol=1e-9,
                      what="VGG-11 with dropout = 1 in train mode",
                      hint="With `dropout` = 1 nothing of a hidden linear layer may get through in train mode. `nn.Dropout(dropout)` stands "
-                          "after the ReLU of both.")
+                          "after the ReLU of both, and nowhere else: logits aren't dropped.")
     expect.agree_run(student, reference, with_half_dropped, numbers, images[:1], using=[filled], rtol=1e-8, atol=1e-9,
                      what="the different answers of VGG-11 with dropout = 0.5 in train mode",
                      hint="With `dropout` = ½ each unit of the two hidden linear layers is dropped half of the times, and else kept at "
@@ -91,7 +91,8 @@ def cost(student, reference, draw):
     both = expect.agree(student, reference, "conv_cost", 3, 8, 5, 12)
     expect.true(not any(isinstance(number, float) for number in both), "`conv_cost`: the numbers are right, but floats, and two ints are asked "
                 "for. `//` rounds down and gives an int; `np.floor` and `/` give floats.")
-    expect.agree(student, reference, "receptive_field", [(7, 2), (3, 2), (3, 1), (3, 1), (1, 1), (3, 2), (3, 1)])
+    # Each known wrong formula gives another number for these: only so are they told apart.
+    expect.agree(student, reference, "receptive_field", [(11, 3), (3, 2), (7, 1), (5, 2), (1, 1), (3, 3), (4, 1)])
     expect.agree(student, reference, "receptive_field", [(3, 1), (3, 1)])
     expect.agree(student, reference, "receptive_field", [(whole(1, 8), whole(1, 4)) for _ in range(5)])
     expect.agree_run(student, reference, asked_twice, [(3, 2), (5, 1)], what="what two calls of `receptive_field` with the same list give",

@@ -157,7 +157,11 @@ def _only_messages(ran, name):
                                                   f"{carried.NAMES[kind].format(peer=0)} of torch's own.")
 
 
-def _all_waited_for(ran, name):
+def _all_waited_for(student, ran, name):
+    """What arrives too late makes wrong results too, so this is asked before they are looked at."""
+    if any(ran.unwaited):
+        _remark(student, ran)
+        _only_messages(ran, name)
     for rank, (operations, unwaited) in enumerate(zip(ran.operations, ran.unwaited)):
         kinds = {operations[index][0] for index in unwaited}
         calls = " and ".join(f"`dist.{call}`" for kind, call in (("send", "isend"), ("recv", "irecv")) if kind in kinds)
@@ -172,12 +176,12 @@ def star(student, reference, draw):
         for world, root in ((1, 0), (3, 2), (2, 1)):
             tensors = [draw.normal(2, 3) for _ in range(world)]
             ran = carried.run(student, world, collective, name, tensors, root)
+            _all_waited_for(student, ran, name)
             for rank, got in enumerate(ran.results):
                 want = tensors[root] if name == "star_broadcast" else sum(tensors) if rank == root else tensors[rank]
                 expect.close(got, want, f"With {world} ranks and root {root}, {'the root' if rank == root else f'rank {rank}'}'s tensor after `{name}`")
             _remark(student, ran)
             _only_messages(ran, name)
-            _all_waited_for(ran, name)
             for rank, operations in enumerate(ran.operations):
                 for kind, _, peer in operations:
                     sender, receiver = (rank, peer) if kind == "send" else (peer, rank)
@@ -201,11 +205,11 @@ def ring(student, reference, draw):
         tensors = [draw.normal(*shape) for _ in range(world)]
         size = tensors[0].numel()
         ran = carried.run(student, world, collective, "ring_all_reduce", tensors)
+        _all_waited_for(student, ran, "ring_all_reduce")
         _remark(student, ran)
         for rank, got in enumerate(ran.results):
             expect.close(got, sum(tensors), f"With {world} ranks and {size} numbers, rank {rank}'s tensor")
         _only_messages(ran, "ring_all_reduce")
-        _all_waited_for(ran, "ring_all_reduce")
         for rank, operations in enumerate(ran.operations):
             to = {peer for kind, _, peer in operations if kind == "send"} - {(rank + 1) % world}
             expect.true(not to, f"With {world} ranks, rank {rank} sends to rank {', '.join(map(str, sorted(to)))}: in a ring it sends to the next one "
@@ -236,8 +240,8 @@ def _hops(hops, rank, world):
 # --- distributed data parallel ---
 
 class Odd(torch.nn.Module):
-    """A net with what makes data parallelism hard: a weight that is used twice, a frozen parameter, one whose gradient is exactly 0, one
-    that only some examples use, one that nobody uses, a buffer that moves with the data, and one of whole numbers."""
+    """A net with what makes data parallelism hard: a weight that is used twice, a frozen parameter, two that only some examples use, of
+    which one has a gradient of exactly 0, one that nobody uses, a buffer that moves with the data, and one of whole numbers."""
 
     def __init__(self, numbers):
         super().__init__()
@@ -263,8 +267,7 @@ class Odd(torch.nn.Module):
             self.middle = 0.9 * self.middle + 0.1 * counted.detach().mean(0)
             self.seen = self.seen + len(counted)
         outputs, special = self.head(torch.tanh(self.third(torch.tanh(self.second(hidden))))), x[:, :1] > 5
-        outputs = outputs + torch.relu(self.dead - 1000)
-        return outputs + self.rare(special.double()) if special.any() else outputs
+        return outputs + self.rare(special.double()) + torch.relu(self.dead - 1000) if special.any() else outputs
 
 
 def weights(net):
@@ -361,6 +364,23 @@ def with_ddp(names, rank, world, numbers, xs, ys, cap):
     return gradients(net)
 
 
+def all_reached(names, rank, world, numbers, x):
+    """Gradients of a rank after a backward pass of the learner's DDP, in two buckets, that leaves no parameter without one."""
+    net = plain_net(numbers)
+    ddp = names.DDP(net, 20)
+    ddp(part_of(x, rank, world)).square().mean().backward()
+    ddp.finish()
+    return gradients(net)
+
+
+def plain_net(numbers):
+    """An ordinary net (n, 3) → (n, 2): every parameter trains, and is used."""
+    net = torch.nn.Linear(3, 2).double()
+    with torch.no_grad():
+        net.weight.copy_(numbers[:6].reshape(2, 3)), net.bias.copy_(numbers[6:8])
+    return net
+
+
 def forwards(names, rank, world, numbers, x):
     """Outputs of the learner's DDP in train and in eval mode, after each rank has changed a buffer in its own way."""
     net = Odd(numbers)
@@ -423,6 +443,8 @@ def _over_the_wire(student, draw, world, body, args, wanted, what, witness=None,
             hint = (f"Rank {rank}'s {what} are right, but the gradients haven't come in an all-reduce: numbers that the check multiplies on "
                     "their way don't arrive so. Each gradient goes through `dist.all_reduce`, once.")
         for name in (name for name, each in want.items() if each is not None and isinstance(got, dict) and got.get(name, each) is None):
+            if name == "frozen":
+                raise Failed("A frozen parameter's gradient is taken away. What doesn't train is left as it is: leave it out altogether.")
             raise Failed(f"With {world} rank{'s' * (world > 1)}, `{name}` of rank {rank} has no gradient (`grad` is None) among its {what}. It should have one: some "
                          "rank's examples have reached it, even where its gradient is 0.")
         expect.same(got, want, f"With {world} rank{'s' * (world > 1)}, rank {rank}'s {what} (the check multiplies what all-reduces bring by {factor:.3g})",
@@ -481,6 +503,10 @@ def overlap(student, reference, draw):
             student.remark("buffers divided")
             raise Failed("Buffers are divided in `forward`, and some hold whole numbers, which can't be averaged. They aren't averaged at all: all ranks get rank 0's, by "
                          "`dist.broadcast`.", failure.detail) from None
+    x, net = draw.branch("reached").normal(4, 3), plain_net(numbers[0])
+    net(x).square().mean().backward()
+    _over_the_wire(student, draw, 2, all_reached, [numbers[0], x], functools.partial(_times, gradients(net)),
+                   "gradients of a net of which every parameter is used", using=[plain_net, gradients, part_of])
     xs, ys = batches(draw, 4, 12, 2)
     ran = _over_the_wire(student, draw, 2, overlapping, [numbers, xs, ys, CAP, 2], functools.partial(single, numbers[0], xs, ys, 2, 2),
                          "parameters after two steps of two batches, the first of each under `no_sync`")
@@ -614,18 +640,20 @@ def trained_on_shares(names, rank, world, numbers, images, labels, steps, batch,
     return weights(net)
 
 
-def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, goes_on=True, drop=True, filled=False, momentum=0.9, part=slice(None),
-                  fresh=True, ends=True, own=False, world=2, factor=1.0):
+def trained_alone(numbers, images, labels, steps, batch, rate, *, epochs=True, first=0, kept=True, goes_on=True, drop=True, filled=False,
+                  momentum=0.9, part=slice(None), fresh=True, ends=True, own=False, world=2, factor=1.0):
     """(state_dict, each rank's losses) of the same in this process, on whole batches; the options are for what people do instead.
 
-    epochs: each has an order of its own. goes_on: a step takes the next batch, not the first. drop: what is left at an epoch's end is left
-    out. filled: for two ranks the order is filled up. part: what of each batch is trained on. fresh: each step has gradients of its own.
+    epochs: each has an order of its own; first: the number of the first. kept: the optimizer, from one epoch to the next. goes_on: a step
+    takes the next batch, not the first. drop: what is left at an epoch's end is left out. filled: for two ranks the order is filled up. part: what of each batch is trained on. fresh: each step has gradients of its own.
     ends: it ends in the middle of an epoch too. own: each of two ranks goes on with its own buffers. world: so many ranks stand for it.
     factor: the gradients of each step are multiplied by it.
     """
     net, second = small_net(numbers).eval(), Centred()  # the buffers are moved here, by rank 0's part
-    optimizer, step, epoch, losses = torch.optim.SGD(net.parameters(), rate, momentum=momentum), 0, 0, []
+    make_optimizer = lambda: torch.optim.SGD(net.parameters(), rate, momentum=momentum)
+    optimizer, step, epoch, losses = make_optimizer(), 0, first, []
     while step < steps:
+        optimizer = optimizer if kept else make_optimizer()
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch * epochs))
         order = torch.cat([order, order[:len(order) % 2 * filled]])
         order = order[:len(order) // batch * batch if drop else len(order) // 2 * 2]
@@ -680,7 +708,11 @@ def mistaken(numbers, images, labels, steps, batch, rate):
     yield "gradients are never set back to zero, so that each step takes those of all steps before. `optimizer.zero_grad()`.", alone(fresh=False)
     yield "only rank 0's examples count. The gradients of all ranks are to be averaged before each step.", alone(part=slice(0, None, 2))
     yield "every rank trains on rank 1's examples only.", alone(part=slice(1, None, 2))
-    yield "nothing is trained. The weights are rank 0's first ones.", small_net(numbers).state_dict()
+    for nothing in (small_net(numbers).state_dict(), alone(rate=0.0)):  # the latter has moved the buffers
+        yield ("nothing is trained. The weights are rank 0's first ones. Is `optimizer.step()` called, and are the gradients still there when it is?"), nothing
+    yield "the rate is divided by `world`. It is given for the whole batch: take it as it is, and the mean of the gradients.", alone(rate=rate / 2)
+    yield "the first epoch has the order of the second one. Epochs count from 0.", alone(first=1)
+    yield "each epoch begins with an optimizer of its own, which knows nothing of the momentum so far. Make one before the first epoch.", alone(kept=False)
 
 
 @check(points=2, needs=["overlap", "sampler"], bounds=TRAINING)

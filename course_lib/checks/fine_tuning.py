@@ -171,7 +171,8 @@ def optimised(names, numbers, images, labels, *settings):
         for parameter in net.parameters():
             parameter.grad = torch.full_like(parameter, 2.0)  # with 1, a step of SGD and one of Adam are equal
         optimizer.step()
-    return {"the stages that don't train": tensors(net[0], net[2]), "the stages that do": tensors(net[1], net[3])}
+    return {"the stages that don't train": tensors(net[0], net[2]), "the stages that do": tensors(net[1], net[3]),
+            "how many numbers the optimiser holds": sum(parameter.numel() for group in optimizer.param_groups for parameter in group["params"])}
 
 
 @check(points=2)
@@ -285,7 +286,8 @@ def one_step_by_depth(names, numbers, first, rate, *factor):
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     return {"the head": tensors(net[3]), "the stage before it, frozen": tensors(net[2]), "the stage before that, half frozen": tensors(net[1]),
-            "the first stage": tensors(net[0]), "whether the list of stages is as it was": stages == given,
+            "the first stage": tensors(net[0]), "how many numbers are in the groups": sum(
+                parameter.numel() for group in optimizer.param_groups for parameter in group["params"]), "whether the list of stages is as it was": stages == given,
             "whether the params of each group are a list": listed}
 
 
@@ -507,7 +509,8 @@ def weights_after_tuning(names, state, images, labels, classes, seed):
     if net is not None and not isinstance(net, torch.nn.Module):
         return {}
     own = source.state_dict()
-    changed = own.keys() != state.keys() or any(not torch.equal(value, state[name]) for name, value in own.items())
+    changed = own.keys() != state.keys() or any(not torch.equal(value, state[name]) for name, value in own.items()) or any(
+        module.training for module in source.modules()) or not all(parameter.requires_grad for parameter in source.parameters())
     return None if net is None else {"net": {name: value.float() for name, value in net.state_dict().items()}, "source changed": changed}
 
 
@@ -557,13 +560,14 @@ def _load(net, state):
             own.copy_(state[name])
 
 
-SPOILT = ("`fine_tune` changes the source net that it is given: whoever fine-tunes it next begins with something else. "
-          "`pretrained.with_new_head` makes a copy; train that.")
+SPOILT = ("`fine_tune` changes the source net that it is given: its weights, its mode, and which of its parameters train have to stay as they are, or whoever "
+          "fine-tunes it next begins with something else. `pretrained.with_new_head` makes a copy; freeze and train that.")
 SCRATCH = ("This net doesn't begin from the source's weights: the filters of its stem have nothing in common with the source's. "
            "`pretrained.with_new_head` copies the net that you are given; does something set it back, or make a new one? Or is the rate so large "
            "that nothing of the source is left?")
 UNTRAINED = ("The net that comes back has the source's body to the last bit, and a head that guesses. Is it the one that was trained, and not "
-             "the one that it was copied from?")
+             "the one that it was copied from, and does the optimiser hold this net's parameters? If the head alone was trained, do the images come at "
+             "the scale that the source knows?")
 GUESSING = ("Your net was trained, and does hardly better than guessing. Is its new head among what the optimiser holds, do the labels still "
             "belong to the images, do the images come at the scale that the source knows, and does it get enough steps?")
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Does everything that should train get enough steps, at a rate that is "

@@ -67,6 +67,8 @@ def jensen_shannon(student, reference, draw):
     normal = lambda mean, std: -0.5 * ((x - mean) / std) ** 2 - math.log(std * math.sqrt(2 * math.pi))
     p, q = normal(draw.number(-2, 0), draw.number(0.8, 1.5)), normal(draw.number(0.5, 2), draw.number(0.8, 1.5))
     expect.agree(student, reference, "jensen_shannon", p, q, dx)
+    unit = 1e9  # the same densities of x in another unit: only ratios count
+    expect.agree(student, reference, "jensen_shannon", p - math.log(unit), q - math.log(unit), dx * unit)
     expect.agree(student, reference, "jensen_shannon", normal(-48.0, 1.0), normal(48.0, 1.0), dx)
     apart = [torch.where((x > low) & (x < low + 1), 0.0, -math.inf).double() for low in (-3.0, 4.0)]
     expect.agree(student, reference, "jensen_shannon", *apart, dx, rtol=1e-3)

@@ -53,6 +53,8 @@ def adaptive(student, reference, draw):
     for factor in (4, 8, 3, 1):
         expect.agree(student, reference, "shrink", maps, factor)
     expect.agree(student, reference, "shrink", maps.float(), 2, rtol=1e-4, atol=1e-6)
+    expect.agree(student, reference, "shrink", torch.cat([maps[:1], 0 * maps[:1]]), 4)  # a picture without heads beside another
+    expect.agree(student, reference, "shrink", 0 * maps[:1], 4)
 
 
 # --- the network ---

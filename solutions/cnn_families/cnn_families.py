@@ -29,12 +29,13 @@
 # | augmentation, label smoothing, a schedule, decay where it belongs, an average of the weights | code that is compared number by number |
 # | a ladder from a book's recipe to a better one, and a net by a recipe of your own | training, on one CPU core or on a GPU |
 #
-# **What it takes.** About three and a half to four hours at the keyboard; on one CPU core some three minutes of training in all. You should have trained some
+# **What it takes.** About three and a half to four hours at the keyboard; on one CPU core some five minutes of training in all. You should have trained some
 # network with PyTorch, and know what a convolution and batch norm are.
 #
 # **How it works.** You write code where it says `YOUR CODE HERE`, and run the `check` below it. A check puts its own weights into your modules, in the
 # order in which you made them, and compares what they do. So make modules **in the order in which the data pass through them, the main path
 # before the shortcut**. Everything else is free: names, style, `nn.Sequential` or not (but for `vgg_block`, which is to be one). Nothing you get wrong is counted.
+# In your solutions use Python, torch and NumPy: where they are graded, libraries that hold answers (SciPy, scikit-learn, torchvision and their like) aren't there.
 
 # %% tags=["setup"]
 import copy
@@ -250,8 +251,8 @@ check("cost")
 
 # %% [markdown]
 # Formulas should meet reality. A **hook** is a function that PyTorch calls whenever a layer has run; it sees the layer, its input and its output. Below, hooks visit every convolution of three
-# real nets and ask your formula; PyTorch's own counter (which counts a multiply-add as two operations) is the witness. And the receptive field of VGG-11's last pooling is measured as what it is: the pixels of the
-# input at which the gradient of one output isn't 0.
+# real nets and ask your formula; PyTorch's own counter (which counts a multiply-add as two operations) is the witness. And the receptive field of VGG-11's last pooling is measured by gradients: the pixels of the
+# input at which they aren't 0. A max-pooling passes a gradient on to one of its four pixels and a ReLU may stop it, so a single output shows only a part of its field, or nothing. All channels at one place together show it whole.
 
 # %%
 from torch.utils.flop_counter import FlopCounterMode
@@ -300,8 +301,8 @@ features(image)[0, :, 3, 3].sum().backward()
 seen = image.grad.abs().sum((0, 1)).nonzero()
 sides = (seen.max(0).values - seen.min(0).values + 1).tolist()
 stack = [step for convs in (1, 1, 2, 2, 2) for step in [(3, 1)] * convs + [(2, 2)]]
-print(f"one output of VGG-11's fifth block depends on {sides[0]}×{sides[1]} pixels; "
-      f"the formula says {receptive_field(stack)}")
+print("all channels at one place behind VGG-11's fifth block: "
+      f"gradients at {sides[0]}×{sides[1]} pixels; the formula says {receptive_field(stack)}")
 
 # %% [markdown] tags=["demo", "instructor"]
 # ## What a neuron sees, and what it costs
@@ -577,7 +578,7 @@ check("residual")
 explore.gradient_flow(BasicBlock)
 
 # %% [markdown]
-# Both nets are untrained. In the plain one the gradient grows on its way back by a nearly constant factor a block: for 24 blocks (move the slider there) we measured 2 000 and more between end and beginning, against about 20 with your shortcut. (He et al. 2016a made sure that their plain nets' gradients don't vanish; with batch norm they don't, they grow. Either way no one rate fits all layers.) Now the residual nets of the same depths, trained like the plain ones: losses beside the plain nets', accuracies below.
+# Both nets are untrained. In the plain one the gradient grows on its way back by a nearly constant factor a block: for 24 blocks (move the slider there) we measured 2 000 and more between end and beginning, against about 20 with your shortcut. (He et al. 2016a made sure that their plain nets' gradients don't vanish; with batch norm they don't, they grow. We believe that such a spread makes one rate unfit for all layers; that isn't measured here.) Now the residual nets of the same depths, trained like the plain ones: losses beside the plain nets', accuracies below.
 
 # %% tags=["train"]
 residual = {}
@@ -976,7 +977,7 @@ plt.show()
 #
 # 1. `smoothed_cross_entropy`. **Label smoothing** (Szegedy et al. 2016) mixes the one-hot target with the uniform distribution over all $K$ classes: $t_k = (1-\varepsilon)\,[k = y] + \varepsilon/K$, where $y$ is now the label, and $[k = y]$ is 1 for the right class and 0 for all others. The loss is $-\sum_k t_k \log p_k$ with the softmax $p$ of the logits. The right class's target is $1 - \varepsilon + \varepsilon/K$, below 1, so the loss is lowest at a finite distance between logits, and not at infinity.
 # 2. `learning_rate`. **Warm-up** in a line, then **a cosine** down.
-# 3. `parameter_groups`. **Weight decay** pulls towards 0. Multiply all weights of a convolution by one number, and the batch norm after it takes the number out again; but the larger the weights, the less a step of the same rate changes what comes out. Decay keeps them from growing. Batch norm's own weight, and biases, have no reason to be small. They are spared.
+# 3. `parameter_groups`. **Weight decay** pulls towards 0. Multiply all weights of a convolution by one positive number, and the batch norm after it takes the number out again; but the larger the weights, the less a step of the same rate changes what comes out. Decay keeps them from growing. Batch norm's own weight, and biases, have no reason to be small. They are spared.
 # 4. `update_average`. An **exponential moving average** of the weights. Batch norm's running statistics are buffers, not parameters, and are averages already: copy them.
 # 5. `predict`. **Test-time flips**: the mean of the logits for the image and for its mirror image.
 #

@@ -226,7 +226,8 @@ def vgg_block(convs, in_channels, out_channels):
     return nn.Sequential(*layers, nn.MaxPool2d(2))
 
 
-@wrong("vgg", hint="Each convolution of the block takes `in_channels`. From the second on they take what the one before gives, `out_channels`.")
+@wrong("vgg", hint="A convolution of the block doesn't get the channels it was made for. The first goes from `in_channels` to `out_channels`; from the "
+                   "second on they take what the one before gives, `out_channels`.")
 def vgg_block(convs, in_channels, out_channels):
     layers = []
     for _ in range(convs):
@@ -246,13 +247,13 @@ def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
 
 
 @wrong("vgg", hint="The sizes in VGG-11 don't fit each other. Between blocks and linear layers stand the average pooling to 7×7 and "
-                   "`nn.Flatten()`, and the first linear layer takes 8·width·7·7 numbers. From block to block it is the channels that have to "
-                   "fit.")
+                   "`nn.Flatten()`. The first linear layer goes from 8·width·7·7 numbers to `hidden`, the second from `hidden` to `hidden`, the "
+                   "third to `classes`.")
 def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     return _vgg_joined_by([nn.Flatten()], depth, classes, in_channels, width, hidden, dropout)
 
 
-@wrong("vgg", hint="The sizes in VGG-11 don't fit each other. Between blocks and linear layers stand the average pooling to 7×7 and `nn.Flatten()`")
+@wrong("vgg", hint="The first linear layer gets maps, not rows of 8·width·7·7 numbers: `nn.Flatten()` comes before it, after the average pooling to 7×7.")
 def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     return _vgg_joined_by([nn.AdaptiveAvgPool2d(7)], depth, classes, in_channels, width, hidden, dropout)
 
@@ -285,7 +286,8 @@ class _Listed(nn.Module):
         return self.head(x)
 
 
-@wrong("vgg", hint="a list of modules. PyTorch doesn't find their parameters in there")
+@wrong("vgg", hint="Modules stand in a plain list. PyTorch doesn't find their parameters in there, and an optimiser would never move "
+                   "them: make it an `nn.ModuleList`, or an `nn.Sequential`.")
 def vgg(depth, classes=1000, in_channels=3, width=64, hidden=4096, dropout=0.5):
     return _Listed(depth, classes, in_channels, width, hidden, dropout)
 
@@ -483,6 +485,24 @@ def receptive_field(layers):
     return field
 
 
+@wrong("cost", hint="`receptive_field`: each layer adds kernel·jump − 1; it is (kernel − 1)·jump, with the brackets.")
+def receptive_field(layers):
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += kernel * jump - 1
+        jump *= stride
+    return field
+
+
+@wrong("cost", hint="`receptive_field`: the field itself is multiplied by the stride. The stride moves outputs apart: it multiplies the jump alone, and each "
+                    "layer adds (kernel − 1)·jump.")
+def receptive_field(layers):
+    field = 1
+    for kernel, stride in layers:
+        field = (field + kernel - 1) * stride
+    return field
+
+
 @wrong("cost", hint="`receptive_field`: the jump grows by stride − 1. It is multiplied: two strides of 2 move outputs 4 pixels apart, not 3.")
 def receptive_field(layers):
     field, jump = 1, 1
@@ -649,36 +669,43 @@ class Inception(Inception):
         self.branches[3][0] = nn.MaxPool2d(3, padding=1)
 
 
-@wrong("inception", hint="The branches' outputs can't be joined. Each must keep height and width")
+@wrong("inception", hint="The 5×5 convolution needs `padding=2`. Without it the maps of its branch are smaller than the others, and can't be joined to them.")
 class Inception(Inception):
     def __init__(self, in_channels, one, three, five, pool):
         super().__init__(in_channels, one, three, five, pool)
         self.branches[2][2] = nn.Conv2d(*five, 5)
 
 
-@wrong("inception", hint="The branches' outputs can't be joined.")
+@wrong("inception", hint="The branches are joined along the batch. Channels are dimension 1: `torch.cat(…, dim=1)`.")
 class Inception(Inception):
     def forward(self, x):
         return torch.cat([branch(x) for branch in self.branches], dim=0)
 
 
-@wrong("inception", hint="The 5×5 convolution has its numbers of channels the wrong way round: it goes from `five[0]`, what the reduction "
-                         "gives, to `five[1]`.")
+@wrong("inception", hint="A convolution doesn't get the channels it was made for. All four branches begin from the block's input, with `in_channels`; "
+                         "behind their reductions the 3×3 takes `three[0]` channels and the 5×5 `five[0]`.")
+class Inception(Inception):
+    def __init__(self, in_channels, one, three, five, pool):
+        super().__init__(in_channels, one, three, five, pool)
+        self.branches[3][1] = nn.Conv2d(one, pool, 1)
+
+
+@wrong("inception", hint="The 5×5 convolution has wrong numbers of channels. It goes from `five[0]`, what its reduction gives, to `five[1]`.")
 class Inception(Inception):
     def __init__(self, in_channels, one, three, five, pool):
         super().__init__(in_channels, one, three, five, pool)
         self.branches[2][2] = nn.Conv2d(five[1], five[0], 5, padding=2)
 
 
-@wrong("inception", hint="The 3×3 convolution has its numbers of channels the wrong way round: it goes from `three[0]`, what the reduction "
-                         "gives, to `three[1]`.")
+@wrong("inception", hint="The 3×3 convolution has wrong numbers of channels. It goes from `three[0]`, what its reduction gives, to `three[1]`.")
 class Inception(Inception):
     def __init__(self, in_channels, one, three, five, pool):
         super().__init__(in_channels, one, three, five, pool)
         self.branches[1][2] = nn.Conv2d(three[1], three[0], 3, padding=1)
 
 
-@wrong("inception", hint="a list of modules. PyTorch doesn't find their parameters in there")
+@wrong("inception", hint="Modules stand in a plain list. PyTorch doesn't find their parameters in there, and an optimiser would never move "
+                         "them: make it an `nn.ModuleList`, or an `nn.Sequential`.")
 class Inception(nn.Module):
     def __init__(self, in_channels, one, three, five, pool):
         super().__init__()
@@ -694,7 +721,7 @@ class Inception(nn.Module):
         return torch.cat([self.branch1(x), self.branch2(x), third, self.branch4(x)], dim=1)
 
 
-@wrong("inception", hint="gives back nothing. Is a `return` missing?")
+@wrong("inception", hint="`Inception.forward` gives back nothing. Is a `return` missing?")
 class Inception(Inception):
     def forward(self, x):
         torch.cat([branch(x) for branch in self.branches], dim=1)
@@ -836,38 +863,41 @@ def _main_path(in_channels, channels, strides, padding=1, between=None):
                          nn.Conv2d(between, channels, 3, strides[1], padding=padding, bias=False), nn.BatchNorm2d(channels))
 
 
-@wrong("residual", hint="With equal channels and stride 1 the block can't be computed. Both 3×3 convolutions need `padding=1`, or what they give "
-                        "is smaller than the input that is to be added.")
+@wrong("residual", hint="With equal channels and stride 1 the two paths don't come out in one shape, and can't be added. Both 3×3 convolutions need "
+                        "`padding=1`, and no 1×1 has padding; both give `channels`; and nothing but the argument `stride` makes the image smaller.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main = _main_path(in_channels, channels, (stride, 1), padding=0)
 
 
-@wrong("residual", hint="The block can't be computed where the channels change and the stride is 1. The shortcut needs its 1×1 convolution, from "
-                        "`in_channels` to `channels`, when the stride isn't 1 *or* the channels differ; the second 3×3 goes from `channels` to "
-                        "`channels`.")
+@wrong("residual", hint="The two paths can't be added where the channels change and the stride is 1. When the stride isn't 1 *or* the channels differ, "
+                        "the shortcut is a 1×1 convolution, without padding, from `in_channels` to `channels`. Both 3×3 convolutions have "
+                        "`padding=1` and give `channels`.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.shortcut = _norm_shortcut(in_channels, channels, stride) if stride != 1 and in_channels != channels else nn.Identity()
 
 
-@wrong("residual", hint="The block can't be computed where the channels change and the stride is 1.")
+@wrong("residual", hint="When the stride isn't 1 *or* the channels differ, the shortcut is a 1×1 convolution, without padding, from `in_channels` to "
+                        "`channels`.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.shortcut = _norm_shortcut(in_channels, channels, stride) if stride != 1 else nn.Identity()
 
 
-@wrong("residual", hint="The block can't be computed where the channels change")
+@wrong("residual", hint="A convolution doesn't get the channels it was made for where the channels change. The first 3×3 goes from `in_channels` to "
+                        "`channels`, the second from `channels` to `channels`, and the shortcut's 1×1 begins from the block's input, with "
+                        "`in_channels`.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main = _main_path(in_channels, channels, (stride, 1), between=in_channels)
 
 
-@wrong("residual", hint="The block can't be computed where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution there as "
+@wrong("residual", hint="The two paths can't be added where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution there as "
                         "well, when the stride isn't 1 *or* the channels differ. It takes the stride too, and of the 3×3 only the first does.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
@@ -875,22 +905,22 @@ class BasicBlock(BasicBlock):
         self.shortcut = _norm_shortcut(in_channels, channels, stride) if in_channels != channels else nn.Identity()
 
 
-@wrong("residual", hint="The block can't be computed where the stride is 2 and the channels stay.")
+@wrong("residual", hint="The stride is on both 3×3 convolutions. Only the first takes it, and the shortcut's 1×1.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main = _main_path(in_channels, channels, (stride, stride))
 
 
-@wrong("residual", hint="The block can't be computed where the stride is 2")
+@wrong("residual", hint="It takes the stride too, and of the 3×3 only the first does.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.shortcut = _norm_shortcut(in_channels, channels, 1) if len(self.shortcut) else nn.Identity()
 
 
-@wrong("residual", hint="The shortcut is kept as another name of the input, and then changed in place by `+=`. Write `y = y + x`: autograd "
-                        "still needs the input as it was.")
+@wrong("residual", hint="A tensor is changed in place that autograd still needs as it was; the input under another name is one. Write `y = y + x` "
+                        "rather than `y += x`, and leave `inplace=True` out.")
 class BasicBlock(BasicBlock):
     def forward(self, x):
         shortcut = self.shortcut(x)
@@ -905,7 +935,8 @@ class BasicBlock(BasicBlock):
         return F.relu(y + (self.shortcut(y) if len(self.shortcut) else x))
 
 
-@wrong("residual", hint="The first batch norm has `in_channels`. It stands after the first 3×3 convolution, which gives `channels`.")
+@wrong("residual", hint="A batch norm doesn't get the channels it was made for. Each stands right after a convolution and has what that gives: all have "
+                        "`channels`.")
 class BasicBlock(BasicBlock):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1069,8 +1100,9 @@ class Bottleneck(Bottleneck):
         return F.relu(F.relu(self.main(x)) + self.shortcut(x))
 
 
-@wrong("variants", hint="`Bottleneck` can't be computed where the channels change and the stride is 1. The 3×3 needs `padding=1`. The shortcut "
-                        "needs its 1×1 convolution, to 4·channels, when the stride isn't 1 *or* `in_channels` isn't 4·channels.")
+@wrong("variants", hint="`Bottleneck`: the two paths can't be added where the channels change and the stride is 1. Both give 4·channels; the 3×3 has "
+                        "`padding=1`, and no 1×1 has padding. When the stride isn't 1 *or* `in_channels` isn't 4·channels, the shortcut is a "
+                        "1×1 convolution.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1079,14 +1111,14 @@ class Bottleneck(Bottleneck):
             self.shortcut = _norm_shortcut(in_channels, 4 * channels, stride)
 
 
-@wrong("variants", hint="`Bottleneck` can't be computed where the channels change and the stride is 1. The 3×3 needs `padding=1`.")
+@wrong("variants", hint="`Bottleneck`: the 3×3 convolution needs `padding=1`. Without it the main path comes out smaller than the shortcut.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main[3] = nn.Conv2d(channels, channels, 3, stride, bias=False)
 
 
-@wrong("variants", hint="`Bottleneck` can't be computed where the channels change and the stride is 1.")
+@wrong("variants", hint="`Bottleneck`: the shortcut gives `channels`. It has to give 4·channels, as the main path does.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1094,8 +1126,8 @@ class Bottleneck(Bottleneck):
             self.shortcut = _norm_shortcut(in_channels, channels, stride)
 
 
-@wrong("variants", hint="`Bottleneck` can't be computed where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution there "
-                        "as well, and it takes the stride, as the 3×3 does and no other.")
+@wrong("variants", hint="`Bottleneck`: the two paths can't be added where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution "
+                        "there as well, and it takes the stride, as the 3×3 does and no other.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1124,7 +1156,9 @@ class PreActivation(PreActivation):
         return self.main(self.first(x)) + (x if self.shortcut is None else self.shortcut(self.first(x)))
 
 
-@wrong("variants", hint="`PreActivation` can't be computed where nothing changes its shape. Both 3×3 convolutions need `padding=1`.")
+@wrong("variants", hint="`PreActivation`: with equal channels and stride 1 the two paths don't come out in one shape, and can't be added. Both 3×3 "
+                        "convolutions need `padding=1`, and no 1×1 has padding; both give `channels`; and nothing but the argument `stride` makes "
+                        "the image smaller.")
 class PreActivation(PreActivation):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1132,16 +1166,17 @@ class PreActivation(PreActivation):
         self.main[3] = nn.Conv2d(channels, channels, 3, bias=False)
 
 
-@wrong("variants", hint="`PreActivation` can't be computed where the channels change and the stride is 1. The first batch norm stands before any "
-                        "convolution, so it has `in_channels`; and the shortcut needs its 1×1 convolution when the stride isn't 1 *or* the "
-                        "channels differ.")
+@wrong("variants", hint="`PreActivation`: a batch norm doesn't get the channels it was made for. Each stands before a convolution and has what that "
+                        "takes: the first `in_channels`, the second `channels`.")
 class PreActivation(PreActivation):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.first[0] = nn.BatchNorm2d(channels)
 
 
-@wrong("variants", hint="`PreActivation` can't be computed where the channels change and the stride is 1.")
+@wrong("variants", hint="`PreActivation`: the two paths can't be added where the channels change and the stride is 1. When the stride isn't 1 *or* the "
+                        "channels differ, the shortcut is a 1×1 convolution, without padding, from `in_channels` to `channels`. Both 3×3 "
+                        "convolutions have `padding=1` and give `channels`.")
 class PreActivation(PreActivation):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1149,7 +1184,8 @@ class PreActivation(PreActivation):
             self.shortcut = None
 
 
-@wrong("variants", hint="`PreActivation` can't be computed where the channels change")
+@wrong("variants", hint="When the stride isn't 1 *or* the channels differ, the shortcut is a 1×1 convolution, without padding, from `in_channels` to "
+                        "`channels`.")
 class PreActivation(PreActivation):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1157,7 +1193,7 @@ class PreActivation(PreActivation):
             self.shortcut = None
 
 
-@wrong("variants", hint="`PreActivation` can't be computed where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution "
+@wrong("variants", hint="`PreActivation`: the two paths can't be added where the stride is 2 and the channels stay. The shortcut needs its 1×1 convolution "
                         "there as well, and it takes the stride, as the first 3×3 does and not the second.")
 class PreActivation(PreActivation):
     def __init__(self, in_channels, channels, stride=1):
@@ -1166,14 +1202,17 @@ class PreActivation(PreActivation):
             self.shortcut = None
 
 
-@wrong("variants", hint="`Bottleneck`: the 3×3 convolution takes `in_channels`. It stands after the first 1×1, which gives `channels`.")
+@wrong("variants", hint="`Bottleneck`: a convolution doesn't get the channels it was made for. The main path goes 1×1 from `in_channels` to `channels`, 3×3 "
+                        "from `channels` to `channels`, 1×1 from `channels` to 4·channels; the shortcut goes from the block's input, with "
+                        "`in_channels`, to 4·channels.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
         self.main[3] = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
 
 
-@wrong("variants", hint="`Bottleneck`: the third batch norm has `channels`. It stands after the last 1×1, which gives 4·channels.")
+@wrong("variants", hint="`Bottleneck`: a batch norm doesn't get the channels it was made for. Each stands right after a convolution and has what that gives: "
+                        "`channels`, `channels`, 4·channels, and 4·channels on the shortcut.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -1367,7 +1406,7 @@ def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zer
     return ResNet(BasicBlock, (2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3), classes, in_channels, width, small_images, zero_init)
 
 
-@wrong("resnet", hint="`small_images` isn't used: the stem is the large one, 7×7 with stride 2, for small images too.")
+@wrong("resnet", hint="`small_images` isn't used, or is turned round: for small images the stem is the large one, 7×7 with stride 2.")
 class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, False, zero_init)
@@ -1502,7 +1541,8 @@ class ResNet(ResNet):
         self.stages, self.head[2] = nn.Sequential(*stages), nn.Linear(now, classes)
 
 
-@wrong("resnet", hint="With bottlenecks the channels don't fit.")
+@wrong("resnet", hint="With bottlenecks the linear layer doesn't fit. It takes what the last block gives, `width * 2**stage * block.expansion`, with the "
+                      "last stage's number, counted from 0.")
 class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, small_images, zero_init)

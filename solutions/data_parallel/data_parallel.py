@@ -33,7 +33,7 @@
 #
 # **What it takes.** About four and a half hours at the keyboard, in as many sittings as you like; no GPU. One CPU with two cores is enough: processes on a CPU exchange messages as GPUs do, only the speeds differ. You should have trained some network with PyTorch.
 #
-# **How it works.** You write code where it says `YOUR CODE HERE`, and run the `check` below it. Where your code is for several processes, the check plays them one after the other and carries the messages between them. So it can say who waits for whom, and nothing hangs. Nothing you get wrong is counted.
+# **How it works.** You write code where it says `YOUR CODE HERE`, and run the `check` below it. Where your code is for several processes, the check plays them one after the other and carries the messages between them. So it can say who waits for whom, and nothing hangs. Nothing you get wrong is counted. In your solutions use Python, torch and NumPy: where they are graded, libraries that hold answers (SciPy, scikit-learn, torchvision and their like) aren't there, nor is torch's own `DistributedSampler`.
 
 # %% tags=["setup"]
 import contextlib
@@ -278,7 +278,7 @@ print(launch(who, 3))
 # %% [markdown]
 # (The processes are forked from one that has loaded torch already, so this takes a tenth of a second instead of three. Arguments and results are copies: what a process changes, you don't see here.)
 #
-# What processes do together is called a **collective**, and it has one rule: *all ranks make the same collectives in the same order*. Whoever breaks it makes the others wait, without an error, until the backend's time is over: minutes, as section 9 says. Here rank 1 leaves out the barrier. `launch` notices, ends them all and says who waited where:
+# What processes do together is called a **collective**, and it has one rule: *all ranks make the same collectives in the same order*. Whoever breaks it makes the others wait, without an error, until the backend's time is over: minutes, as section 9 says. Or, where the shapes happen to fit, sums are taken of what doesn't belong together. Here rank 1 leaves out the barrier. `launch` notices, ends them all and says who waited where:
 
 # %%
 def one_is_missing(rank, world):
@@ -454,7 +454,7 @@ for length in (100, 10_000, 1_000_000, 4_000_000):
           ", ".join(f"{name} {taken:.2f} ms" for name, taken in times.items()))
 
 # %% [markdown]
-# No separate cables that a ring could use at the same time, and on two cores fewer of them than ranks: the ring can't show here what it is for, and may well be the slowest. What the table does show: small tensors cost messages and not bytes, and a ring has more of them, one after the other. With a cable for each device the bytes decide; section 7 has the formula. (The libraries know your ring: gloo's list of algorithms has it as *allreduce_ring_chunked*, and NCCL chooses between rings and trees from call to call.)
+# No separate cables that a ring could use at the same time, and on two cores fewer of them than ranks: the ring can't show here what it is for, and may well be the slowest. What the table does show: small tensors cost messages and not bytes, and a ring makes $N$ times as many in all, $2N(N-1)$ against $2(N-1)$, while here the ranks take turns on the cores. With a cable for each device the bytes decide; section 7 has the formula. (The libraries know your ring: gloo's list of algorithms has it as *allreduce_ring_chunked*, and NCCL chooses between rings and trees from call to call.)
 #
 # ## 5 · DistributedDataParallel
 #
@@ -581,7 +581,7 @@ check("buckets")
 #
 # 1. *Order.* A parameter that this rank's examples didn't reach never calls its hook. Its bucket stays open here, while it has left elsewhere, and the next bucket is full first. But collectives must have the same order everywhere: **bucket $b$ leaves only when it is complete and bucket $b - 1$ has left.** (Layers needn't be registered in the order in which they are called, so a bucket in the middle may be the last to be complete.) What is still open after the backward pass, `finish` launches, with zeros where a gradient is missing.
 # 2. *Accumulation.* To take $a$ small batches for one step, all but the last are computed under `no_sync()`: gradients add up in `grad`, and nothing is sent. The hook of the last finds the whole sum.
-# 3. *Buffers* aren't parameters, have no gradients, and yet move (batch norm's running mean). Before each forward pass in train mode, all ranks get rank 0's. They follow rank 0's examples alone; that is a convention and not the mean. (PyTorch's DDP leaves it out after a pass that was under `no_sync` or without gradients; ours is simpler.)
+# 3. *Buffers* aren't parameters, have no gradients, and yet move (batch norm's running mean). Before each forward pass in train mode, all ranks get rank 0's. They follow rank 0's examples alone; that is a convention and not the mean. (PyTorch's DDP doesn't ask for the mode, so the first pass in eval mode does it too; and it leaves it out after a pass that was under `no_sync` or without gradients. Ours is simpler.)
 #
 # ### Exercise 7 · DDP  *(hard, 45 minutes)*
 #
@@ -739,7 +739,7 @@ timeline.draw(recorded)
 #
 # Each rank has to see other examples, and all ranks together every example once in an epoch. All make the *same* permutation, from the same seed, and rank $r$ takes the places $r$, $r + N$, $r + 2N$ … of it. Two details decide whether the numbers come out right:
 #
-# * **The epoch must be in the seed**, or each epoch has the same order (PyTorch's sampler wants `set_epoch`, and forgetting it is the most frequent mistake of all).
+# * **The epoch must be in the seed**, or each epoch has the same order (PyTorch's sampler wants `set_epoch`, and it is easily forgotten).
 # * **A length that isn't a multiple of $N$.** If one rank has a batch more than the others, it waits for ever in its last all-reduce. So the list is either filled up with its own beginning (some examples count twice) or cut off (some are left out). In training that hardly matters. In validation it does: a padded share counts examples twice.
 #
 # ### Exercise 8 · The sampler  *(easy, 15 minutes)*
@@ -845,11 +845,11 @@ print(f"off by: mean {(mean - some.mean((0, 2, 3))).abs().max():.0e}, variance "
       f"{(naive - some.var((0, 2, 3), unbiased=False)).abs().max():.2f}")
 
 # %% [markdown]
-# (`nn.SyncBatchNorm.convert_sync_batchnorm(net)` does it in PyTorch, on GPUs. On the way forward each norm gathers all ranks' means, spreads and counts, where nothing hides it, and on the way back there is an all-reduce.) With 32 images a GPU nobody needs it. With two, as in detection, it or group norm is what keeps training from falling apart (Wu & He 2018: ResNet-50's error with batch norm 23.6 % at 32 images a GPU, 34.7 % at 2; group norm 24.1 % at both).
+# (`nn.SyncBatchNorm.convert_sync_batchnorm(net)` does it in PyTorch, on GPUs. On the way forward each norm gathers all ranks' means, spreads and counts, where nothing hides it, and on the way back there is an all-reduce.) With 32 images a GPU there is little to gain. With two, as in detection, something has to be done: this, group norm, or, from pre-trained weights, a batch norm that is frozen (Wu & He 2018: ResNet-50's error with batch norm 23.6 % at 32 images a GPU, 34.7 % at 2; group norm 24.1 % at both).
 #
 # ### The rate, when the batch grows
 #
-# Eight ranks that take 32 examples each make steps of 256. An epoch then has an eighth of the steps. At the same rate the net travels an eighth of the way. Hence the **linear scaling rule** (Goyal et al. 2017): $k$ times the batch, $k$ times the rate; and because the beginning can't bear that, a *warm-up*, in which the rate grows over the first steps. Where does it come from? $k$ small steps move the weights by $-\eta \sum_{j=1}^{k} \nabla L_{B_j}(\theta_j)$, one large step by $-\eta' \frac1k \sum_j \nabla L_{B_j}(\theta)$. If the gradient changes little on the way, $\nabla L(\theta_j) \approx \nabla L(\theta)$, the two are equal for $\eta' = k\eta$. It is an approximation, and it has an end. Measured, with the same 16,000 images each time, on one process (you know by now that several give the same):
+# Eight ranks that take 32 examples each make steps of 256. An epoch then has an eighth of the steps. At the same rate the net travels an eighth of the way. Hence the **linear scaling rule** (Goyal et al. 2017): $k$ times the batch, $k$ times the rate; and because the beginning can't bear that, a *warm-up*, in which the rate grows over the first steps. Where does it come from? $k$ small steps move the weights by $-\eta \sum_{j=1}^{k} \nabla L_{B_j}(\theta_j)$, one large step by $-\eta' \frac1k \sum_j \nabla L_{B_j}(\theta)$. If the gradient changes little on the way, $\nabla L(\theta_j) \approx \nabla L(\theta)$, the two are equal for $\eta' = k\eta$. It is an approximation, and it has an end. Measured, with 16,000 looks at 4,000 images each time, on one process (you know by now that several give the same):
 
 # %% tags=["train"]
 from course_lib import classify
@@ -884,7 +884,7 @@ for batch, rate, warmup in ((32, 0.04, 0), (128, 0.04, 0), (128, 0.16, 0),
 # | 128 | 125 | 0.16 | 0.740 (0.718 to 0.755) | 0.706 (0.680 to 0.720) | 0.16: 0.740 |
 # | 512 | 31 | 0.08 | 0.549 (0.477 to 0.621) | 0.351 (0.243 to 0.536) | 0.64: 0.324 (0.100 to 0.547) |
 #
-# Four times the batch: four times the rate is as good as any (twice is level with it), and nearly nothing is lost. Sixteen times: the rule's rate is far too large, and no rate makes up for having 31 steps. A warm-up over a fifth of the steps made no difference that could be told, except that it costs a little where the rate was right anyway. The rule was made for trainings of tens of thousands of steps; yours is short. So: measure, and begin with the rule where the batch grows by a little.
+# Four times the batch: four times the rate is as good as any (twice is level with it), and nearly nothing is lost. Sixteen times: the rule's rate is far too large, and no rate makes up for having 31 steps. A warm-up over a fifth of the steps made no difference that could be told. The rule was made for trainings of tens of thousands of steps; yours is short. So: measure, and begin with the rule where the batch grows by a little.
 #
 # ## 7 · Measured
 #
@@ -936,7 +936,7 @@ print(f"Between ranks: {loopback.bandwidth / 1e9:.2g} GB/s, {1e6 * loopback.late
       f"message; within memory: {copying.bandwidth / 1e9:.2g} GB/s.")
 
 # %% [markdown]
-# If little or nothing beats one process here, that is no mistake of yours: on a CPU two processes share cores and memory, and these nets compute little for each number that must travel. On two cores with nothing else to do, ours gained nothing with up to a million parameters, and at most a tenth with ten million. A small net of convolutions, which uses each weight in many places, took 62 ms a step alone and 39 ms in two ranks (medians of 15; `python -m tests.benchmarks data_parallel` in the course's repository). So the verdict below rests on what you have counted, on the model, and on what others have measured on GPUs.
+# If little or nothing beats one process here, that is no mistake of yours: on a CPU two processes share cores and memory, and these nets compute little for each number that must travel. On two cores, ours gained nothing with up to a million parameters, and at most a tenth with ten million. A small net of convolutions, which uses each weight in many places, took 62 ms a step alone and 39 ms in two ranks (medians of 15; `python -m tests.benchmarks data_parallel` in the course's repository). So the verdict below rests on what you have counted, on the model, and on what others have measured on GPUs.
 #
 # Turn the model by hand. Where does DataParallel stop paying? Give it a slower link, a larger net, more devices. Where does naive DDP fall behind the one with buckets?
 
@@ -1239,7 +1239,7 @@ except RankError as error:
 #
 # 1. The gradient of a batch is the mean of its parts' gradients, weighted by their sizes. All of data parallelism follows.
 # 2. DataParallel sends $2(N-1)S$ through one device at each step, when each copy is sent by itself, as ours is; a ring all-reduce lets each rank send $2\frac{N-1}{N}S$, whatever $N$.
-# 3. All ranks make the same collectives in the same order, or all wait.
+# 3. All ranks make the same collectives in the same order, or they wait, or sum what doesn't belong together.
 # 4. Buckets from the last parameter to the first, launched by hooks: communication hides behind the backward pass, as far as there is backward pass left.
 # 5. One start, the same steps: replicas stay equal. A missing gradient is a zero; one that is missing everywhere is none.
 # 6. The epoch belongs into the sampler's seed. The batch is the ranks' batches together, and the rate has to know.

@@ -100,6 +100,16 @@ def mean_of_parts(means, sizes):
 
 # --- replicas ---
 
+@wrong("replicas", hint="The batch is split by `torch.chunk`, which leaves devices without work where `scatter` doesn't. Take your own `scatter`.")
+def data_parallel(net, x, devices, move):
+    def one(device, part):
+        here = {name: move(tensor, device) for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+        return functional_call(copy.deepcopy(net), here, (move(part, device),))
+
+    outputs = in_threads([lambda device=device, part=part: one(device, part) for device, part in zip(devices, x.chunk(len(devices)))])
+    return torch.cat([move(output, devices[0]) for output in outputs])
+
+
 @wrong("replicas", hint="The buffers stay where they were. A device computes with them too: move `net.named_buffers()` like the parameters.")
 def data_parallel(net, x, devices, move):
     def forward(device, part):
@@ -612,6 +622,37 @@ def _ring(tensor, chunks, gather=True, add=True, copy=True, off=1, way=1, last=0
                 chunks[coming].copy_(arrived)
 
 
+@wrong("ring", hint="The chunks are counted up: a rank sends on a chunk that nobody has added to. Count them down with the steps: what came in at one step, chunk "
+                    "(rank − step − 1) mod N, is what leaves at the next.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = list(tensor.view(-1).tensor_split(world))
+    for step in range(world - 1):
+        sent, arrived = dist.isend(chunks[(rank + step) % world], (rank + 1) % world), torch.empty_like(chunks[(rank + step - 1) % world])
+        dist.recv(arrived, (rank - 1) % world)
+        sent.wait()
+        chunks[(rank + step - 1) % world] += arrived
+    for step in range(world - 1):
+        sent = dist.isend(chunks[(rank + 1 + step) % world], (rank + 1) % world)
+        dist.recv(chunks[(rank + step) % world], (rank - 1) % world)
+        sent.wait()
+
+
+@wrong("ring", hint="At every step a rank sends its own chunk. It is the one that came in at the step before that goes on, with this rank's part added.")
+def ring_all_reduce(tensor):
+    rank, world = dist.get_rank(), dist.get_world_size()
+    chunks = list(tensor.view(-1).tensor_split(world))
+    for step in range(world - 1):
+        sent, arrived = dist.isend(chunks[rank], (rank + 1) % world), torch.empty_like(chunks[(rank - 1) % world])
+        dist.recv(arrived, (rank - 1) % world)
+        sent.wait()
+        chunks[(rank - 1) % world] += arrived
+    for step in range(world - 1):
+        sent = dist.isend(chunks[(rank + 1 - step) % world], (rank + 1) % world)
+        dist.recv(chunks[(rank - step) % world], (rank - 1) % world)
+        sent.wait()
+
+
 @wrong("ring", hint="Only the reduce-scatter is done: each rank has one whole chunk, and parts of the others. The all-gather is missing.")
 def ring_all_reduce(tensor):
     _ring(tensor, tensor.view(-1).tensor_split(dist.get_world_size()), gather=False)
@@ -871,6 +912,50 @@ def ring_all_reduce(tensor):
 
 
 # --- naive_ddp ---
+
+@wrong("naive_ddp", hint="Which gradients are there is guessed from the sums: where a rank has none, and the others' are 0, it keeps None. The ranks have to tell "
+                         "each other which ones they have.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(gradient)
+            if parameter.grad is not None or gradient.any():
+                parameter.grad = gradient / dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="A frozen parameter's gradient is taken away. What doesn't train is left as it is: leave it out altogether.")
+def average_gradients(net):
+    for parameter in net.parameters():
+        used = torch.tensor(int(parameter.grad is not None))
+        dist.all_reduce(used)
+        if used and parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()
+        else:
+            parameter.grad = None
+
+
+@wrong("naive_ddp", hint="The mean is taken twice: each rank divides its gradients by the number of ranks before they are summed, and the sum once more.")
+def average_gradients(net):
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    used = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32)
+    dist.all_reduce(used)
+    for parameter, count in zip(parameters, used.tolist()):
+        if count:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad / dist.get_world_size()
+            dist.all_reduce(gradient)
+            parameter.grad = gradient / dist.get_world_size()
+
+
+@wrong("naive_ddp", hint="The tensors are right, but they are packed as a Python object, which is pickled on one rank and unpickled on the others. Send each tensor "
+                         "itself: `dist.broadcast(tensor, 0)`.")
+def broadcast_module(net):
+    box = [net.state_dict()]
+    dist.broadcast_object_list(box, src=0)
+    net.load_state_dict(box[0])
+
 
 @wrong("naive_ddp", hint="Only the parameters are broadcast. The buffers belong to the net as well: `net.buffers()`.")
 def broadcast_module(net):
@@ -1608,6 +1693,29 @@ class DDP(DDP):
         return outputs
 
 
+@wrong("overlap", hint="When the last bucket has left there is no next one, and the list of buckets is at its end: `while len(self.flying) < len(self.buckets) and …`.")
+class DDP(DDP):
+    def gradient_is_there(self, bucket):
+        if self.syncing:
+            self.missing[bucket] -= 1
+            while self.missing[len(self.flying)] == 0:
+                self.launch_next()
+
+
+@wrong("overlap", hint="Which gradients are there is guessed from the sums: where a rank has none, and the others' are 0, it is taken for one that nobody has. The "
+                       "ranks have to tell each other which ones they have.")
+class DDP(DDP):
+    def finish(self):
+        while len(self.flying) < len(self.buckets):
+            self.launch_next()
+        for parameters, flat, work in self.flying:
+            work.wait()
+            for parameter, mean in zip(parameters, (flat / dist.get_world_size()).split([p.numel() for p in parameters])):
+                if parameter.grad is not None or mean.any():
+                    parameter.grad = mean.view_as(parameter)
+        self.begin()
+
+
 @wrong("overlap", hint="A hook launches one bucket at most: those behind it that are complete already wait for another hook, or for `finish`. `while`, not `if`.")
 class DDP(DDP):
     def gradient_is_there(self, bucket):
@@ -1767,12 +1875,13 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 
 # --- training ---
 
-def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, goes_on=True, drop=True, momentum=0.9, part=None,
-           finish=True, zero=True, ends=True, direct=False, cut=True, after_step=None, tell=lambda step, loss: (step, loss)):
+def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, first=0, kept=True, goes_on=True, drop=True, momentum=0.9, part=None,
+           finish=True, zero=True, moves=True, ends=True, direct=False, cut=True, after_step=None, tell=lambda step, loss: (step, loss)):
     ddp = DDP(net)
-    optimizer = torch.optim.SGD(net.parameters(), rate, momentum=momentum)
-    step, epoch, share = 0, 0, share or batch // world
+    make_optimizer = lambda: torch.optim.SGD(net.parameters(), rate, momentum=momentum)
+    optimizer, step, epoch, share = make_optimizer(), 0, first, share or batch // world
     while step < steps:
+        optimizer = optimizer if kept else make_optimizer()
         positions = shard(len(images), rank if part is None else part, world, epoch * epochs, drop_last=cut)
         for chosen in (positions[:len(positions) // share * share] if drop else positions).split(share)[:None if goes_on else 1]:
             if step == steps and ends:
@@ -1783,7 +1892,8 @@ def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, 
             loss.backward()
             if finish:
                 ddp.finish()
-            optimizer.step()
+            if moves:
+                optimizer.step()
             told = after_step and tell(step, loss.item())
             if told:
                 after_step(*told)
@@ -1894,6 +2004,26 @@ def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=
 @wrong("training", hint="gradients are summed over the ranks, and not averaged")
 def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
     return _train(rank, world, net, images, labels, steps, batch, rate * world)
+
+
+@wrong("training", hint="the rate is divided by `world`")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate / world)
+
+
+@wrong("training", hint="Is `optimizer.step()` called, and are the gradients still there when it is?")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, moves=False)
+
+
+@wrong("training", hint="the first epoch has the order of the second one")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, first=1)
+
+
+@wrong("training", hint="each epoch begins with an optimizer of its own", trains="an optimizer for each epoch")
+def train_rank(rank, world, net, images, labels, steps, batch, rate, after_step=None):
+    return _train(rank, world, net, images, labels, steps, batch, rate, kept=False)
 
 
 @wrong("training", hint="it trains on what is left at the end of an epoch", trains="a short batch at an epoch's end")

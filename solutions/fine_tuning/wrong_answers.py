@@ -287,6 +287,20 @@ def linear_probe(features, labels, classes, decay=1e-2):
                     + decay / 2 * weight.square().sum())
 
 
+@wrong("probing", hint="The features' mean is put back with the wrong sign: W (x − m) + b is W x + (b − W m).")
+def linear_probe(features, labels, classes, decay=1e-2):
+    mean = features.mean(0)
+    weight, bias = _optimum(features - mean, classes, lambda weight, bias: F.cross_entropy((features - mean) @ weight.T + bias, labels)
+                            + decay / 2 * weight.square().sum())
+    return weight, bias + weight @ mean
+
+
+@wrong("probing", hint="`F.cross_entropy` takes the logits and forms their softmax itself: here it is taken twice.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    return _optimum(features, classes, lambda weight, bias: F.cross_entropy((features @ weight.T + bias).softmax(1), labels)
+                    + decay / 2 * weight.square().sum())
+
+
 @wrong("probing", hint="The decay is always 0.01, whatever the argument says.")
 def linear_probe(features, labels, classes, decay=1e-2):
     return _optimum(features, classes, lambda weight, bias: F.cross_entropy(features @ weight.T + bias, labels) + 0.01 / 2 * weight.square().sum())
@@ -349,8 +363,8 @@ def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
     return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], rate, momentum, weight_decay)
 
 
-@wrong("freezing", hint="`module.requires_grad = False` sets an attribute that nobody reads. `requires_grad_`, with the underscore, is the method, "
-                        "and each parameter has its own `requires_grad`.")
+@wrong("freezing", hint="Nothing is frozen. `module.eval()` changes the mode, not what trains; `module.requires_grad = False` sets an attribute that nobody "
+                        "reads. `module.requires_grad_(False)`, with the underscore, reaches each parameter.")
 def freeze(module):
     module.requires_grad = False
 
@@ -425,6 +439,13 @@ def unfreeze(module):
                         "will move them. Hand it those with `requires_grad`.")
 def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
     return torch.optim.SGD(net.parameters(), rate, momentum=momentum, weight_decay=weight_decay)
+
+
+@wrong("freezing", hint="Frozen parameters are among what the optimiser holds, if at the rate 0. It would keep a momentum for each of their numbers; hand it only "
+                        "what trains.")
+def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
+    groups = [{"params": [p for p in net.parameters() if p.requires_grad == trains], "lr": rate * trains} for trains in (True, False)]
+    return torch.optim.SGD(groups, rate, momentum=momentum, weight_decay=weight_decay)
 
 
 @wrong("freezing", hint="The momentum isn't handed on: SGD has none unless it is told.")
@@ -536,6 +557,16 @@ def freeze_norms(net):
                 parameter.requires_grad_(False)
                 parameter.grad = None
     return net
+
+
+@wrong("frozen_norms", hint="In train mode the new layer normalises by the batch: `training=self.training` asks for it, and a new layer begins in train mode, whatever "
+                            "its net is in. `training=False`.")
+def freeze_norms(net):
+    class Kept(_Frozen):
+        def forward(self, x):
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, 0.1, self.eps)
+
+    return _replaced(net, Kept)
 
 
 @wrong("frozen_norms", hint="Without `track_running_stats`, or without running statistics, the layer normalises by the batch even in eval mode.")
@@ -932,7 +963,14 @@ def layer_rates(stages, rate, factor=2.6):
     return _groups(stages, lambda distance: rate / factor ** distance)[:-1]
 
 
-@wrong("discriminative", hint="`recurse=False` gives a module's own parameters only, and a stage has none of its own: they are in its layers.")
+@wrong("discriminative", hint="Frozen parameters are in groups of their own, at the rate 0. The optimiser would keep a momentum for each of their numbers: leave them out.")
+def layer_rates(stages, rate, factor=2.6):
+    return [{"params": [p for p in stage.parameters() if p.requires_grad == trains], "lr": trains * rate / factor ** distance}
+            for distance, stage in enumerate(reversed(stages)) for trains in (True, False)]
+
+
+@wrong("discriminative", hint="The groups are empty. `recurse=False` gives a module's own parameters only, and a stage has none of its own; and `p.grad` is None "
+                              "before the first backward pass: ask `p.requires_grad`.")
 def layer_rates(stages, rate, factor=2.6):
     return [{"params": [p for p in stage.parameters(recurse=False) if p.requires_grad], "lr": rate / factor ** distance}
             for distance, stage in enumerate(reversed(stages))]
@@ -1176,6 +1214,22 @@ def choose(runs, per_class, likeness, budget):
 @wrong("chooser", hint="The mean of the seconds counts here, which a single slow run spoils. The median is asked for.")
 def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, cost_of=statistics.mean)
+
+
+@wrong("chooser", hint="Each run is held against the budget, so that a strategy is judged by its quick runs alone. It is out as a whole, or in with all of its runs: by "
+                       "its median.")
+def choose(runs, per_class, likeness, budget):
+    return _chosen([run for run in runs if run["seconds"] <= budget], per_class, likeness, budget, told=_of_common)
+
+
+def _of_common(a, b):
+    n = min(len(a), len(b))
+    return n > 1 and _paired()(a[:n], b[:n])
+
+
+@wrong("chooser", hint="The best is taken by the median of its accuracies. It is the highest mean that is asked for.")
+def choose(runs, per_class, likeness, budget):
+    return _chosen(runs, per_class, likeness, budget, mean=statistics.median)
 
 
 @wrong("chooser", hint="The likeness is forgotten: only runs with the same one count.")
@@ -1609,6 +1663,13 @@ def fine_tune(source, images, labels, classes, after_step=None):
 def fine_tune(source, images, labels, classes, after_step=None):
     source.train()(images)  # its statistics move
     return _tuned(pretrained.with_new_head(source, classes), images, labels, steps=2, after_step=after_step)
+
+
+@wrong("training", hint="its weights, its mode, and which of its parameters train")
+def fine_tune(source, images, labels, classes, after_step=None):
+    net = pretrained.with_new_head(source, classes)
+    freeze(source)
+    return _tuned(net, images, labels, steps=2, after_step=after_step)
 
 
 @wrong("training", hint="it isn't the source net with a new head")

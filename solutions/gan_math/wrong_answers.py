@@ -127,6 +127,15 @@ def _log_mixture(log_p, log_q):
     return torch.logaddexp(log_p, log_q) - math.log(2)
 
 
+@wrong("jensen_shannon", hint="A small constant stands in the logarithm. Where densities are small it changes their ratio, and in another unit of x all densities are: "
+                              "stay with log p − log m.")
+def jensen_shannon(log_p, log_q, dx):
+    p, q = log_p.exp(), log_q.exp()
+    m = (p + q) / 2
+    part = lambda a: a * torch.log((a + 1e-12) / (m + 1e-12))
+    return ((part(p) + part(q)) * dx).sum() / 2
+
+
 @wrong("jensen_shannon", hint="This is the square root of the divergence (a distance, what SciPy gives). Leave the root out.")
 def jensen_shannon(log_p, log_q, dx):
     log_m = _log_mixture(log_p, log_q)
@@ -178,8 +187,8 @@ def jensen_shannon(log_p, log_q, dx):
     return ((log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)) * dx).sum() / 2
 
 
-@wrong("jensen_shannon", hint="The mixture was formed from the densities, which underflow far from their means, so log m is −∞ "
-                              "there. Stay with logarithms: `torch.logaddexp(log_p, log_q) - math.log(2)`.")
+@wrong("jensen_shannon", hint="The result is NaN. Either the mixture was formed from the densities, which underflow far from their means, so that log m is −∞ there: "
+                              "stay with logarithms, `torch.logaddexp(log_p, log_q) - math.log(2)`. Or a logarithm was taken of what is one already: p is `log_p.exp()`.")
 def jensen_shannon(log_p, log_q, dx):
     log_m = torch.log((log_p.exp().float() + log_q.exp().float()) / 2).to(log_p.dtype)
     part = lambda a: a.exp() * (a - log_m)
@@ -434,6 +443,26 @@ def generator_step(D, G, opt_G, z):
 
 # --- ring: the loop ---
 
+@wrong("ring", hint="`for k in range(k)` gives k a new value: from the second round on D takes fewer steps, or none. Count with another name, `for _ in range(k)`.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for k in range(k):
+            loss_D = discriminator_step(D, G, opt_D, real(), noise())
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
+@wrong("ring", hint="`discriminator_step` gets `opt_G`, so that D never moves. It needs `opt_D`.")
+def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
+    for step in range(steps):
+        for _ in range(k):
+            loss_D = discriminator_step(D, G, opt_G, real(), noise())
+        loss_G = generator_step(D, G, opt_G, noise())
+        if after_step:
+            after_step(step, loss_D, loss_G)
+
+
 @wrong("ring", hint="`k` isn't used: D takes k steps before G takes one.")
 def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
     for step in range(steps):
@@ -508,6 +537,13 @@ def train_gan(D, G, opt_D, opt_G, real, noise, steps, k=1, after_step=None):
 
 
 # --- dirac_gan ---
+
+@wrong("dirac_gan", hint="`dirac_field`: this is the game of a D that wants its logit high at the data, as in section 1. Here, as in the paper, D wants it high at the fake: "
+                         "L = f(ψθ) + f(0).")
+def dirac_field(theta, psi, gamma=0.0, non_saturating=False):
+    slope = torch.sigmoid(psi * theta)
+    return psi * (torch.sigmoid(-psi * theta) if non_saturating else slope), -theta * slope - gamma * psi
+
 
 @wrong("dirac_gan", hint="`dirac_field`: v_θ has the wrong sign. G goes *down* the gradient of L, so v_θ = −∂L/∂θ.")
 def dirac_field(theta, psi, gamma=0.0, non_saturating=False):

@@ -67,9 +67,11 @@ def initialise(net):
 def initialise(net):
     for name, value in net.named_parameters():
         layer, _, kind = name.rpartition(".")
+        if not isinstance(net.get_submodule(layer), (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)):
+            continue
         if kind == "bias":
             value.copy_(torch.zeros_like(value))
-        elif not isinstance(net.get_submodule(layer), nn.Embedding):
+        else:
             value.copy_(0.02 * torch.randn(value.shape) + (1 if value.ndim == 1 else 0))
     return net
 

@@ -24,7 +24,7 @@
 # | you build | by |
 # |---|---|
 # | a DCGAN: generator, discriminator, initialisation | weights that agree with the reference to ten digits |
-# | one round of the game, for any objective | the same; then digits, about half a minute on one CPU core |
+# | one round of the game, for any objective | the same; then digits, about a quarter of a minute on one CPU core |
 # | a monitor that tells a slow run from a dead one | histories that it hasn't seen |
 # | smoothed and flipped labels, and classes for both players | proofs, then exact checks |
 # | three other objectives, two penalties, spectral norm | closed forms, and torch's own |
@@ -33,7 +33,7 @@
 #
 # **What it takes.** About four and a half hours at the keyboard, in as many sittings as you like; on one CPU core some four minutes of training in all. (Section 9 is for a machine with a GPU.) You should have done `gan_math`, or know what $D^* = p_\text{data}/(p_\text{data}+p_g)$ is and why generators don't minimise $\log(1-D)$.
 #
-# **How it works.** As before: write code where it says `YOUR CODE HERE`, run the `check` below, as often as you like. Where a number stands in the text, it was measured, and the command that measured it is named; what is quoted has its source.
+# **How it works.** As before: write code where it says `YOUR CODE HERE`, run the `check` below, as often as you like, and use no SciPy or the like in your solutions, since it isn't there where they are graded. Where a number stands in the text, it was measured, and the command that measured it is named (it is in the course's repository, not in your copy); what is quoted has its source.
 
 # %% tags=["setup"]
 import copy
@@ -227,10 +227,14 @@ def initialise(net):
     ### BEGIN SOLUTION
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+            mean = 0.0
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-        if hasattr(module, "bias") and module.bias is not None:
+            mean = 1.0
+        else:
+            continue
+        if module.weight is not None:
+            nn.init.normal_(module.weight, mean, 0.02)
+        if module.bias is not None:
             nn.init.zeros_(module.bias)
     return net
     ### END SOLUTION
@@ -405,7 +409,7 @@ check("training")
 # * **Batch norm matters.** Without it in both nets, all runs lie beyond those fifty; without it in one, some do and some don't. In $D$, instance norm does as well.
 # * **Images in [0, 1] in place of [−1, 1]** seem to cost something: in the median fewer can be read. (A $G$ that ends in tanh *can* draw them; it has to leave half of its range unused.)
 # * **ReLU in $D$** did as well in four runs. The fifth ended at 1,246, with nothing to be read. One run in five is no proof, but it is the kind of thing that advice is made of: it doesn't make good runs better, it may spare you the bad one.
-# * **Of the rest one reads as much, and here they can't be told from another seed:** PyTorch's own initialisation, pooling, neighbours and a convolution in place of a transposed one, $\beta_1 = 0$, rates that don't fall (with the average of the weights; without it they seem to cost something). Even *real and fake in one batch* does no harm here, though
+# * **Of the rest one reads as much, and here they can't be told from another seed:** PyTorch's own initialisation, pooling, neighbours and a convolution in place of a transposed one, $\beta_1 = 0$, rates that don't fall. Even *real and fake in one batch* does no harm here, though
 # section 8 shows that it makes $D$'s verdict on an image depend on its company. All of that is a statement about a small net and 400 steps.
 
 # %% [markdown]
@@ -1007,7 +1011,7 @@ for mean in (0.0, 1.0, 2.0, 6.0):
 #
 # ### Exercise 7 · Penalties  *(medium, 20 minutes)*
 #
-# `gradient_penalty` is the formula of Gulrajani et al. without its $\lambda$, and with `target` in the place of the 1; its numbers $s$ are given as `share`, one for each pair. `r1` is $\frac12\,\mathbb{E}\lVert\nabla D(x)\rVert^2$, without the $\gamma$. Both must teach $D$: their gradients reach its parameters.
+# `gradient_penalty` is the formula of Gulrajani et al. without its $\lambda$, and with `target` in the place of the 1; its numbers $s$ are given as `share`, one for each pair. `r1` is $\frac12\,\mathbb{E}\lVert\nabla D(x)\rVert^2$, without the $\gamma$. Both must teach $D$: their gradients reach its parameters. And both leave the samples that they are given, and the `.grad` of $D$'s parameters, as they were.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1352,7 +1356,7 @@ show_runs(clouds, titles)
 # * **Spectral norm** costs a little quality on the ring and has the best quality on the grid: 0.10 to 0.19, where the plain objective has 0.03 to 0.10.
 # * **Layer norm**, harmless on the ring, loses half of the grid. **Batch norm in every hidden layer ruins both.** Real and generated samples pass $D$ apart, as they should, and each batch is standardised by itself, already in the first layer: so $D$ can hardly see how large the ring is, nor where. That fits what was measured: on the ring the shares are nearly equal (reverse KL 0.02), and not one sample lies where it should. DCGAN's advice, no batch norm on $D$'s first layer, would avoid it.
 # * **BEGAN collapses here.** Its autoencoder has a bottleneck of one number (with two, it could copy points), and a point of the plane isn't an image: take it as a warning about this table, not about BEGAN.
-# * **Nobody has solved the grid.** Most recipes find its modes, but hardly one sample in twenty lies within $3\sigma$ of one. All recipes had the same rounds; they were too few for this $\sigma$.
+# * **Nobody has solved the grid.** Most recipes find most of its modes, but hardly one sample in twenty lies within $3\sigma$ of one. All recipes had the same rounds; they were too few for this $\sigma$.
 #
 # And digits? The DCGAN of section 1, 400 steps, with some of these in the place of the usual objective; the penalties with the weights of the first papers on them, $\gamma = 10$ for R1 (R2 gets the same) and $\lambda = 10$, and without batch norm in $D$, as they must be:
 #
@@ -1416,7 +1420,7 @@ show_runs(gan_recipes.samples(collapsed),
 #
 # `pack` puts $m$ samples that follow each other side by side, and raises a `ValueError` when some would be left over. `packed_distance` is $d(p^m, q^m)$ for any $p$ and $q$.
 #
-# The check then trains three generators like the one above for some seconds, by your round and with your packs of four, and counts their modes.
+# The check then trains three generators like the one above for some seconds, by your round and with your packs of four, and counts their modes. The middle one of the three decides: now and then a run collapses with any packs.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1494,7 +1498,7 @@ for name, G in (("single", collapsed), ("packs of 4", packed)):
           f"            reverse KL {of('reverse KL')}")
 
 # %% [markdown]
-# The modes are back, in all five runs. The quality isn't: 0.11, and the collapsed ones have 0.17. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
+# The modes are back, on our machine in all five runs; on yours one of them may lack a mode. The quality isn't back: 0.11, and the collapsed ones have 0.17. Now read the table of section 5 again. At the usual rates, where nothing has collapsed, packs of four find the ring's modes too, but of their samples only 0.14 are of high quality, against 0.64 with single ones; on the grid they find no more modes than single ones do. In a small net and a short
 # training, packs cost sharpness: $D$ has a harder question to answer, and fewer examples of it. It is a medicine, not a vitamin.
 
 # %% [markdown] tags=["demo", "instructor"]
@@ -1779,7 +1783,7 @@ for name, game in games.items():
 # %% [markdown]
 # ## 9 · At full size
 #
-# Your nets have had 4,000 digits and half a minute. With a GPU they can have what papers have: this section is for a machine with one. On a CPU it trains on clothes for some seconds, and nothing after it needs more.
+# Your nets have had 4,000 digits and a quarter of a minute. With a GPU they can have what papers have: this section is for a machine with one. On a CPU it trains on clothes for some seconds, and nothing after it needs more.
 #
 # **Fashion-MNIST** is 60,000 pictures of clothes, grey and 28×28: they fit your `Generator` and `Discriminator` as they are, at width 64. **CIFAR-10** is 50,000 photographs, 32×32 in three colours. From 4 to 32 pixels takes three doublings instead of your two, so `course_lib/dcgan.py` has
 # nets for them, built by the list of section 1, at width 128. The round is yours in both cases, and so are `initialise` and the objective: none of them ever asked how large an image is. Batches of 64, noise of 128 numbers, and now the paper's rates of 0.0002, with the budget they belong to: 20,000 rounds, and 50,000.
@@ -1901,7 +1905,7 @@ else:
 #
 # *What the distance doesn't see.* One hundred training images, repeated, had a better distance than my generator. So I'd look at nearest neighbours, and at modes or kinds found, before I call it better. (Also: the same budget in steps or time? Section 2: a wider net may need longer.)
 #
-# Advice that held: batch norm. Without it in both nets the distances were 194 to 292, beyond all fifty runs of the recipe as it stands (85 to 137). Advice that made no difference here: one-sided smoothing, whose distances lie within the spread of the plain recipe, as the calculation of section 4 leads one to expect at D's optimum.
+# Advice that held: batch norm. Without it in both nets the distances were 164 to 292, beyond all fifty runs of the recipe as it stands (85 to 137). Advice that made no difference here: one-sided smoothing, whose distances lie within the spread of the plain recipe, as the calculation of section 4 leads one to expect at D's optimum.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]

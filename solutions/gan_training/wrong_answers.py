@@ -26,6 +26,18 @@ def _looks(width, slope=0.2, first=(), second=True):
                          nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), *([nn.BatchNorm2d(2 * width)] if second else []), nn.LeakyReLU(slope), nn.Flatten())
 
 
+@wrong("dcgan", hint="`initialise` sets the biases of whatever has one to 0. Only those of convolutions, linear layers and batch norms: the rest of the net stays as it is.")
+def initialise(net):
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
+    return net
+
+
 @wrong("dcgan", hint="`Generator`: the tanh at the end is missing. Real images have pixels in [−1, 1]; yours go as far as they like.")
 class Generator(nn.Module):
     def __init__(self, noise, width):
@@ -972,7 +984,6 @@ def diagnose(history):
     return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
 
 
-
 @wrong("monitor", hint="Your n stands outside the root. It is the variance of a mean that is s²/n: divide by n first, then take the root.")
 def diagnose(history):
     if not all(series.isfinite().all() for series in history.values()):
@@ -983,7 +994,6 @@ def diagnose(history):
     if before.mean() - last.mean() > 2 * (before.var() + last.var()).sqrt() / quarter:
         return "running"
     return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
-
 
 
 @wrong("monitor", hint="Scores that are all equal count as falling: 0 ≥ 2 · 0. The fall has to be *larger* than two standard errors.")
@@ -998,9 +1008,8 @@ def diagnose(history):
     return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
 
 
-
-@wrong("monitor", hint="`-len(loss_D) // 5` is `(-len(loss_D)) // 5`, which rounds away from 0: one step too many. Put brackets round "
-                       "`len(loss_D) // 5`.")
+@wrong("monitor", hint="You take one step too many: the last fifth is the last `len(loss_D) // 5` steps. `-len(loss_D) // 5` without brackets rounds the other way, "
+                       "and so does `loss_D[4 * len(loss_D) // 5:]`.")
 def diagnose(history):
     if not all(series.isfinite().all() for series in history.values()):
         return "dead"
@@ -1010,6 +1019,54 @@ def diagnose(history):
     if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
         return "running"
     return "dead" if loss[-len(loss) // 5:].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="The standard error is that of one quarter's mean: n is the number of scores in one quarter, and you divide by that of both.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / (2 * quarter)).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="You take one variance over both quarters, and a fall from one to the next makes that larger. Take each quarter's own.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * (2 * score[-2 * quarter:].var() / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="D counts as winning only if its loss is near 0 at every step of the last fifth. One step above, and the run isn't dead to you: take the mean.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].max() < 0.05 else "slow"
+
+
+@wrong("monitor", hint="The bound on D's mean loss is smaller than 0.05, and a D that has won counts as one that hasn't.")
+def diagnose(history):
+    if not all(series.isfinite().all() for series in history.values()):
+        return "dead"
+    score, loss = history["score"], history["loss_D"]
+    quarter = len(score) // 4
+    before, last = score[-2 * quarter:-quarter], score[-quarter:]
+    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
+        return "running"
+    return "dead" if loss[-(len(loss) // 5):].mean() < 0.025 else "slow"
 
 
 # --- 4: labels ---

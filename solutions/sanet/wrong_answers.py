@@ -307,6 +307,20 @@ def shrink(maps, factor):
     return maps
 
 
+@wrong("adaptive", hint="`shrink`: a map without heads becomes NaN, since its sum, 0, is divided by. The ratio of the sums needn't be measured: it is "
+                        "factor², for every map.")
+def shrink(maps, factor):
+    small = F.avg_pool2d(maps, factor)
+    return small * (maps.sum((2, 3), keepdim=True) / small.sum((2, 3), keepdim=True))
+
+
+@wrong("adaptive", hint="`shrink`: where none of the maps has a head, all become NaN: their sum, 0, is divided by. The ratio of the sums needn't be "
+                        "measured: it is factor², whatever the maps.")
+def shrink(maps, factor):
+    small = F.avg_pool2d(maps, factor)
+    return small * (maps.sum() / small.sum())
+
+
 @wrong("adaptive", hint="`adaptive_sigmas`: you take k others and the head itself as well, at the distance 0: the mean has k + 1 terms. Leave "
                         "place 0 out.")
 def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
@@ -515,7 +529,8 @@ class ScaleAggregation(ScaleAggregation):
                 branch[0] = conv_unit(in_channels, 2 * width, 1)
 
 
-@wrong("aggregation", hint="a list of modules. PyTorch doesn't find their parameters in there")
+@wrong("aggregation", hint="Modules stand in a plain list. PyTorch doesn't find their parameters in there, and an optimiser would never move "
+                           "them: make it an `nn.ModuleList`, or an `nn.Sequential`.")
 class ScaleAggregation(ScaleAggregation):
     def __init__(self, in_channels, width, reduce=True, norm="instance"):
         super().__init__(in_channels, width, reduce, norm)
@@ -908,6 +923,13 @@ def local_mean(maps, window):
 @wrong("ssim", hint="`local_mean`: each pixel under the window weighs the same. Weigh it by the window.")
 def local_mean(maps, window):
     return F.avg_pool2d(maps, len(window), stride=1)
+
+
+@wrong("ssim", hint="`local_mean`: the window is divided by its sum. Weigh by it as it stands, which needn't sum to 1: `gaussian_window` has seen to "
+                    "that already.")
+def local_mean(maps, window):
+    kernel = torch.outer(window, window).to(maps)
+    return F.conv2d(maps, (kernel / kernel.sum())[None, None])
 
 
 @wrong("ssim", hint="`local_mean`: the window is turned round. Its first weight belongs to the first pixel it covers.")
