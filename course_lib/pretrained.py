@@ -2,7 +2,7 @@
 
 Both are a sequence of stages, `net.children()`, from the input to the head, and both take images in [0, 1].
 
-    source = source_net()                       # trained on five classes of clothes the first time, about half a minute
+    source = source_net()                       # trained on five classes of clothes the first time, about 20 s
     like, unlike = tasks("train")["like"], tasks("train")["unlike"]
     net = with_new_head(source, len(like.classes))
 

@@ -49,7 +49,7 @@ def test_a_run_made_now_falls_among_the_recorded():
 
 
 @pytest.mark.parametrize("lesson, name, answer, figure, words", [
-    ("gan_math", "ring", "reference", "quality", "{0:.3f} to {2:.3f} |"), ("gan_math", "digits", "reference", "distance", "{0:.1f}, {1:.1f}, {2:.1f} |"),
+    ("gan_math", "ring", "reference", "quality", "{0:.3f} to {2:.3f} |"), ("gan_math", "digits", "reference", "distance", "{0:.1f}, {1:.1f}, {2:.1f};"),
     ("gan_math", "digits", "reference", "accuracy", "{0:.0%} to {2:.0%}"), ("gan_training", "training", "reference", "distance", "lay between {0:.0f} and {2:.0f}."),
     ("gan_training", "training", "reference", "distance", "({0:.0f} to {2:.0f})"),
     ("cnn_families", "training", "reference", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"), ("fine_tuning", "training", "reference", "accuracy", "{0:.3f}, {1:.3f}, {2:.3f} |"),

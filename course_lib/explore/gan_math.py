@@ -192,7 +192,7 @@ def dirac_gan(dirac_field, dirac_step):
                 f"spectral radius {radius:.5f} {verdict}.")
 
     return explorable("Does it converge? The Dirac-GAN", figure, redraw,
-                       "The data sit at 0, the generator at θ, and D(x) = ψ·x: the smallest GAN there is.",
+                       "The data sit at 0, the generator at θ, and D's logit at x is ψ·x: the smallest GAN there is.",
                        h=slider("step size h", 0.01, 1.0, 0.2, 0.01), gamma=slider("R1 weight γ", 0.0, 3.0, 0.0, 0.05),
                        order=choice("order of the steps", [SIMULTANEOUS, ALTERNATING]),
                        loss=choice("generator's loss", [MINIMAX, NON_SATURATING]),

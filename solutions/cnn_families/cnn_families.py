@@ -16,7 +16,7 @@
 # # VGG, GoogLeNet and ResNet, rebuilt
 #
 # "I rebuilt the classic networks, my ResNet-18 stays at about 0.8 on CIFAR-10, and I don't know which trick is missing." This lesson gives you
-# the tests that would find it. First you rebuild the three families so exactly that your nets and torchvision's give the same numbers; then you know that the
+# the tests that would find it. First you rebuild the three families, VGG and ResNet so exactly that your nets and torchvision's give the same numbers; then you know that the
 # blocks and the stem are what they are meant to be. What is still missing is in the recipe, and you take the recipe apart, one change at a time, and measure what each is worth in a
 # short training. The long trainings beyond 0.9 are for a GPU, and aren't measured here.
 #
@@ -100,7 +100,7 @@ def on_paper(make, *args):
 print(f"AlexNet has {parameters(on_paper(alexnet)):,} parameters; torchvision's has 61,100,840")
 
 # %% [markdown]
-# Two years later VGG (Simonyan & Zisserman 2015) had one idea instead of five sizes: **only 3×3 convolutions, in blocks.** A block repeats (3×3 convolution with
+# Two years later VGG (Simonyan & Zisserman, in print in 2015) had one idea instead of five sizes: **only 3×3 convolutions, in blocks.** A block repeats (3×3 convolution with
 # padding 1, ReLU) and ends in a 2×2 max-pooling. So a block keeps the picture's size until its end, and halves it there. All that remains to be chosen is how often each of
 # five blocks repeats:
 #
@@ -691,7 +691,7 @@ check("variants")
 #
 # **Zero at the start.** `zero_init` sets the weight of the last batch norm of each block (before the addition) to 0. Then $F = 0$, and the net begins as its stem, its 1×1 shortcuts and its head: a shallow net that deepens as it learns (Goyal et al. 2017).
 #
-# The block is an argument, so `ResNet(PreActivation, …)` works too. It isn't quite the net of He et al. (2016b), which has one more batch norm and ReLU after its last block.
+# The block is an argument, so `ResNet(PreActivation, …)` works too. It isn't quite the net of He et al. (2016b): that one has a batch norm and ReLU more after its last block, and one pair fewer at its beginning, where here the stem's are followed by the first block's own.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -1132,7 +1132,7 @@ print(f"The greatest gain: {most} (\"{short[most]}\"), {gains[most]:+.1f}, {spre
 
 # %% [markdown]
 # That was Fashion-MNIST at 14×14, 4 800 looks at images (150 steps of 32). A rung is called clear of the spread when all its seeds lie on one side of all those of the rung before. With three seeds each, luck alone does that to two equal rungs one time in ten. Eight pairs are compared, so luck calls 0.8 of them clear on average, and were they independent, at least one in 57 of 100 ladders; and
-# one standard error of a share of 1 000 test images is 1.4 points. In our run the schedule gained most, 2.4 points, and wasn't clear; crops cost 5 points and were. Cutout (1.1 less) and label smoothing (1.4 more) came out clear too, by less than a point. On another machine, with the same seeds and another rounding, the schedule's gain (2.2) was clear, and so was a loss of 0.8 by normalisation; label smoothing's gain (1.2) wasn't.
+# one standard error of a share of 1 000 test images is 1.4 points. In our run the schedule gained most, 2.4 points, and wasn't clear; crops cost 5 points and were (3.4 on the other machine named below, and clear). Cutout (1.1 less) and label smoothing (1.4 more) came out clear too, by less than a point. On another machine, with the same seeds and another rounding, the schedule's gain (2.2) was clear, and so was a loss of 0.8 by normalisation; label smoothing's gain (1.2) wasn't.
 # So rest nothing on a flag by itself. Both runs agree with the table below, which has a greater budget: the schedule gained most, and crops cost more than anything else. On real colour images, four times the budget, the same changes (and a net whose last batch norms begin at 0):
 #
 # | CIFAR-10, budget 19 200 looks; mean of three seeds (least to greatest) | the net | average of the weights | and flips |
@@ -1323,7 +1323,7 @@ for name, run in runs.items():
 # %% [markdown]
 # <details><summary>The answer</summary>
 #
-# **A** is the softmax: the loss takes a second softmax, of numbers between 0 and 1, and can't get below $\log(e + 9) - 1 \approx 1.46$ however right the net is. Its accuracy is near E's while its loss is far above; C, whose loss is lower than A's, has far fewer right. **C** is the deep net without shortcuts: high in loss *and* low in accuracy, which fit together.
+# **A** is the softmax: the loss takes a second softmax, of numbers between 0 and 1, and can't get below $\log(e + 9) - 1 \approx 1.46$ however right the net is. Its accuracy is nearer to E's than to C's, while its loss is above both; C, whose loss is lower than A's, has far fewer right. **C** is the deep net without shortcuts: high in loss *and* low in accuracy, which fit together.
 # **B** and **D** have E's training curve, step by step, and only the test suffers. They differ in the last column. In eval mode the order of the images can't matter: what changes with it, **D**, was measured in train mode, where twenty images of one class are normalised by their own mean, which takes away what tells the class. What doesn't change is **B**, with other statistics.
 #
 # So two of the four can't be seen in the training curve at all. Look at both, and at their *difference*; and know the floor of your loss.
@@ -1356,7 +1356,7 @@ for name, run in runs.items():
 # * ½ · Three measurements in a sensible order, one of them on the net itself (counts, equality with a known net, the stem), one on the recipe.
 # * ½ · Evidence from the notebook for at least two of them.
 #
-# A frequent wrong answer: "the book's block has biases". Those can be set to 0, or absorbed; they aren't what prevents equality.
+# A wrong answer to expect: "the book's block has biases". Those can be set to 0, or absorbed; they aren't what prevents equality.
 
 # %% [markdown]
 # ## What to remember

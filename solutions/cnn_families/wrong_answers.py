@@ -73,7 +73,7 @@ def vgg_block(convs, in_channels, out_channels):
     return nn.Sequential(*layers, nn.AvgPool2d(2))
 
 
-@wrong("vgg", hint="Batch norm came a year after VGG: the paper's nets have none, and their convolutions have biases.")
+@wrong("vgg", hint="Batch norm came after VGG: the paper's nets have none, and their convolutions have biases.")
 def vgg_block(convs, in_channels, out_channels):
     layers = []
     for _ in range(convs):
@@ -217,7 +217,7 @@ def vgg_block(convs, in_channels, out_channels):
     return nn.Sequential(*layers, nn.MaxPool2d(2))
 
 
-@wrong("vgg", hint="There are batch norms in the block. They came a year after VGG: the paper's nets have none.")
+@wrong("vgg", hint="There are batch norms in the block. They came after VGG: the paper's nets have none.")
 def vgg_block(convs, in_channels, out_channels):
     layers = []
     for _ in range(convs):
@@ -953,7 +953,7 @@ class BasicBlock(BasicBlock):
 
 # --- variants ---
 
-@wrong("variants", hint="`Bottleneck`: the stride is on the first 1×1 convolution, as in the paper's first version. Here the 3×3 takes it, "
+@wrong("variants", hint="`Bottleneck`: the stride is on the first 1×1 convolution, as in the paper. Here the 3×3 takes it, "
                         "which looks at all pixels.")
 class Bottleneck(Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
@@ -1406,7 +1406,7 @@ def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zer
     return ResNet(BasicBlock, (2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3), classes, in_channels, width, small_images, zero_init)
 
 
-@wrong("resnet", hint="`small_images` isn't used, or is turned round: for small images the stem is the large one, 7×7 with stride 2.")
+@wrong("resnet", hint="`small_images` isn't used, or is turned round: in yours, the stem for small images is the large one, 7×7 with stride 2.")
 class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, False, zero_init)
@@ -1455,8 +1455,8 @@ def resnet(depth, classes=1000, in_channels=3, width=64, small_images=False, zer
     return ResNet(block, counts, classes, in_channels, width, small_images)
 
 
-@wrong("resnet", hint="`zero_init` sets the second batch norm of a bottleneck to 0. The last one before the addition is meant: after the second, "
-                      "a convolution and a batch norm still follow, which would undo it.")
+@wrong("resnet", hint="`zero_init` sets the second batch norm of a bottleneck to 0. The last one before the addition is meant: behind the "
+                      "second stands a ReLU, which passes no gradient at 0, so that the block would never begin to learn.")
 class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, small_images, zero_init and block is BasicBlock)
@@ -1585,8 +1585,8 @@ class ResNet(ResNet):
                     nn.init.zeros_(module.weight)
 
 
-@wrong("resnet", hint="`zero_init` sets the last convolution's weight to 0. It is the batch norm's after it: a batch norm of nothing but zeros "
-                      "has no gradient to learn from.")
+@wrong("resnet", hint="`zero_init` sets the last convolution's weight to 0. It is the batch norm's after it: behind zeros that one divides by "
+                      "√ε, so that the convolution's first gradient comes out some 300 times too large.")
 class ResNet(ResNet):
     def __init__(self, block, counts, classes=1000, in_channels=3, width=64, small_images=False, zero_init=False):
         super().__init__(block, counts, classes, in_channels, width, small_images, False)
@@ -2222,7 +2222,7 @@ def train_mine(images, labels, classes, budget, after_step=None):
     return net
 
 
-@wrong("training", hint="that is a linear classifier", trains="a linear classifier")
+@wrong("training", hint="as a linear classifier does", trains="a linear classifier")
 def train_mine(images, labels, classes, budget, after_step=None):
     net = nn.Sequential(classify.Normalise(images), nn.Flatten(), nn.Linear(images[0].numel(), classes)).to(images.device)
     optimizer = torch.optim.SGD(net.parameters(), 0.005, momentum=0.9)

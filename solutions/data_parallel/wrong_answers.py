@@ -1534,7 +1534,7 @@ class DDP(DDP):
         self.begin()
 
 
-@wrong("overlap", hint="Frozen parameters are in the buckets too. No gradient ever comes for them, so they only cost bytes: leave out what doesn't require one.")
+@wrong("overlap", hint="Frozen parameters are in the buckets too. No gradient ever comes for them, so their bucket is never complete, and it and all behind it leave only in `finish`. Leave out what doesn't require one.")
 class DDP(DDP):
     def __init__(self, net, cap=25 * 2**20):
         frozen = [parameter for parameter in net.parameters() if not parameter.requires_grad]
@@ -1825,7 +1825,7 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 
 
 @wrong("sampler", hint="Without `drop_last` the order has to be filled up. Here the last ranks get an example less: they end the epoch earlier, and "
-                        "the others wait for them for ever in a last all-reduce.")
+                        "the others wait for them in a last all-reduce, until the backend's time is over.")
 def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
     return _shard(length, rank, world, shuffle, drop_last, seed + epoch, lambda order, more: order[:0])
 

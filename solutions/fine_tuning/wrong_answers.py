@@ -569,7 +569,7 @@ def freeze_norms(net):
     return _replaced(net, Kept)
 
 
-@wrong("frozen_norms", hint="Without `track_running_stats`, or without running statistics, the layer normalises by the batch even in eval mode.")
+@wrong("frozen_norms", hint="Without running statistics (None, as in a layer made with `track_running_stats=False`) the layer normalises by the batch even in eval mode.")
 def freeze_norms(net):
     for module in net.modules():
         if isinstance(module, _NORMS):

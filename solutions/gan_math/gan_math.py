@@ -602,10 +602,10 @@ def shift_generator(generator_loss, steps=150):
             generator_loss(D(fake)).backward()
             opt_G.step()
             path.append(theta.item())
-    return path
+    return path, -gan_value(D(real), D(fake)).item()
 
 
-stuck, moving = shift_generator(saturating_loss), shift_generator(non_saturating_loss)
+(stuck, loss_D), (moving, _) = shift_generator(saturating_loss), shift_generator(non_saturating_loss)
 figure, axes = plt.subplots(figsize=(8, 2.8))
 axes.plot(moving, color=BLUE, label="non-saturating")
 axes.plot(stuck, color=ORANGE, linestyle="--", label="saturating")
@@ -614,7 +614,7 @@ axes.set(xlabel="generator steps", ylabel=r"$\theta$")
 axes.legend(loc="center right")
 plt.show()
 print(f"after 150 steps θ has moved by {stuck[-1] + 4:.4f} (saturating) "
-      f"and by {moving[-1] + 4:.2f} (non-saturating)")
+      f"and by {moving[-1] + 4:.2f} (non-saturating); where it is stuck, D's loss is {loss_D:.0e}")
 
 # %% [markdown]
 # The saturating generator stands still. The other one arrives, overshoots and swings; section 6 is about that.
@@ -1144,9 +1144,9 @@ print("The classifier reads the digit that was ordered in "
 # | | Fréchet distance | ordered digit is read |
 # |---|---|---|
 # | 1 000 training images, copied | 3.4 | |
-# | you should see, at 1 200 steps (50 seeds: least, median, greatest) | 5.0, 6.5, 10.3 | 95 to 99 % |
+# | you should see, at 1 200 steps | about 4 to 11 (50 seeds, of one draw each: least, median, greatest 5.0, 6.5, 10.3; from draw to draw one net differs by about 2) | 95 to 99 % |
 # | 100 memorised images | about 16 | |
-# | an untrained generator | 1 200 to 1 300 | 10 % |
+# | an untrained generator | 1 200 to 1 300 | about 10 % |
 #
 # Don't compare these with published distances: those are measured in the features of a large net trained on photographs, and depend on the number of
 # images. (For orientation: on all of MNIST and by that other ruler, the non-saturating GAN reached 6.8 with the best of many settings; Lucic et al. 2018.)
@@ -1235,7 +1235,7 @@ explore.be_the_discriminator(test.images, drawn)
 # %% [markdown]
 # ### Larger pictures, with a GPU
 #
-# The same three functions train a DCGAN (Radford, Metz & Chintala 2016) on colour photographs: nets of four layers of (transposed) convolutions instead of two small ones. On a machine
+# The same three functions train a DCGAN (Radford, Metz & Chintala 2016) on colour photographs: nets of four layers, three of them (transposed) convolutions, instead of two small ones. On a machine
 # with a GPU the next cell does that on CIFAR-10; on a CPU it would take hours, so there it says so and stops. (We have not measured this part on a GPU yet; no figures are promised.)
 
 # %% tags=["train"]
@@ -1331,24 +1331,24 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 # %% [markdown] answer="nash" points=2
 # ### BEGIN SOLUTION
 # At a Nash equilibrium neither player can do better by changing only their own parameters. Here that is a generator with $p_g = p_\text{data}$ and a discriminator that says ½
-# wherever there are data: against such a generator no $D$ reaches a higher $V$ than $-\log 4$, and against such a flat $D$ no $G$ has a slope to follow. The discriminator's loss $-V$ is then
+# wherever there are data, and nowhere more (the simplest says ½ everywhere): against such a generator no $D$ reaches a higher $V$ than $-\log 4$, and against such a $D$ no fake, wherever $G$ puts it, is called real with more than ½. The discriminator's loss $-V$ is then
 # $\log 4 \approx 1.386$ and the generator's non-saturating loss $\log 2 \approx 0.693$; neither is at its smallest possible value.
 #
 # The curves can tell that one player has won: when $D$'s loss goes to 0, as in section 4, the fakes are recognised and a saturating generator stops moving. They can't tell how good the
 # samples are. In section 8 the generator's loss fell to almost 0 while its samples ran away from the ring, because the discriminator never learned; and on the ring both losses were nearly flat while
-# the picture went from a blob to eight clean modes.
+# the picture went from a blob to eight modes, with streaks between them.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
 # **Rubric (2 points, halves allowed).**
 #
-# * ½ · Nash equilibrium: neither player can improve by changing their own parameters alone. Here: $p_g = p_\text{data}$ and $D = ½$ on the data.
+# * ½ · Nash equilibrium: neither player can improve by changing their own parameters alone. Here: $p_g = p_\text{data}$ and $D = ½$ on the data (and nowhere above, but don't insist).
 # * ½ · The losses there: $\log 4 \approx 1.386$ for D's $-V$ and $\log 2 \approx 0.693$ for G's non-saturating loss.
 # * ½ · What curves can tell, with evidence: e.g. that D has won (its loss near 0, section 4), or that a player isn't learning (section 8).
 # * ½ · What they can't: quality, coverage, even progress, with evidence: e.g. section 8 (G's loss falls to 0, useless samples), the ring
 #   (flat losses while the picture improves), chance accuracy of a weak D (section 2), circling in the Dirac-GAN (section 6).
 #
-# A frequent wrong answer: "both losses are minimal". At the equilibrium neither is: D's loss is as high as a good D's can be.
+# A wrong answer to expect: "both losses are minimal". At the equilibrium neither is: D's loss is as high as a good D's can be.
 
 # %% [markdown]
 # ## What to remember
@@ -1356,7 +1356,7 @@ print(f"largest change of a parameter in the run: {moved(D_before, D):.3g} in D,
 # 1. From logits, never from probabilities: `logsigmoid(a)` and `logsigmoid(-a)`.
 # 2. The best $D$ is $p_\text{data}/(p_\text{data}+p_g)$; its logit is the log of the density ratio. With it, $G$ minimises $-\log 4 + 2\,\mathrm{JSD}$ with the
 #    saturating loss, and with the non-saturating one follows the slope of $\mathrm{KL}(p_g\|p_\text{data}) - 2\,\mathrm{JSD}$.
-# 3. That divergence is flat where the supports don't overlap. The non-saturating loss keeps a gradient where the saturating one has none, because of the sigmoid.
+# 3. The JSD is flat where the supports don't overlap. The non-saturating loss keeps a gradient where the saturating one has none, because of the sigmoid.
 # 4. Algorithm 1 is ten lines with five silent traps. Test a step by its effect on parameters, not by whether it runs.
 # 5. The right optimum doesn't make the road converge. Plain simultaneous steps spiral out of the Dirac-GAN; R1 brings them home.
 # 6. Scores can be fooled and losses don't say what you think. Look at samples, and count.

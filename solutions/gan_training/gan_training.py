@@ -31,7 +31,7 @@
 # | packing, against mode collapse | counting modes, after a training of some seconds |
 # | the Fréchet distance | closed forms |
 #
-# **What it takes.** About four and a half hours at the keyboard, in as many sittings as you like; on one CPU core some four minutes of training in all. (Section 9 is for a machine with a GPU.) You should have done `gan_math`, or know what $D^* = p_\text{data}/(p_\text{data}+p_g)$ is and why generators don't minimise $\log(1-D)$.
+# **What it takes.** About four and a half hours at the keyboard, in as many sittings as you like; on one CPU core some three minutes of training in all. (Section 9 is for a machine with a GPU.) You should have done `gan_math`, or know what $D^* = p_\text{data}/(p_\text{data}+p_g)$ is and why generators don't minimise $\log(1-D)$.
 #
 # **How it works.** As before: write code where it says `YOUR CODE HERE`, run the `check` below, as often as you like, and use no SciPy or the like in your solutions, since it isn't there where they are graded. Where a number stands in the text, it was measured, and the command that measured it is named (it is in the course's repository, not in your copy); what is quoted has its source.
 
@@ -406,7 +406,7 @@ check("training")
 # Measured by `make bench BENCH_ARGS=dcgan_recipes`: 400 steps, width 8, batches of 32, rates of 0.004 for both players. Your training is the row *as it stands*, with another seed. Its own spread is what every other row has to be held against; fifty more seeds of it, made for the check above, lay between 85 and 137.
 #
 # * **Some changes are ruin.** With $\beta_1 = 0.9$, Adam's default, the pictures stay noise, or close to it. With rates of 0.0002, which the paper gives for its large nets and long runs, 400 steps lead nowhere: a rate belongs to a budget.
-# * **Batch norm matters.** Without it in both nets, all runs lie beyond those fifty; without it in one, some do and some don't. In $D$, instance norm does as well.
+# * **Batch norm matters.** Without it in both nets, all runs lie beyond those fifty; without it in one, some do and some don't. In $D$, instance norm does at least as well: seed by seed it is 20 ± 7 nearer.
 # * **Images in [0, 1] in place of [−1, 1]** seem to cost something: in the median fewer can be read. (A $G$ that ends in tanh *can* draw them; it has to leave half of its range unused.)
 # * **ReLU in $D$** did as well in four runs. The fifth ended at 1,246, with nothing to be read. One run in five is no proof, but it is the kind of thing that advice is made of: it doesn't make good runs better, it may spare you the bad one.
 # * **Of the rest one reads as much, and here they can't be told from another seed:** PyTorch's own initialisation, pooling, neighbours and a convolution in place of a transposed one, $\beta_1 = 0$, rates that don't fall. Even *real and fake in one batch* does no harm here, though
@@ -444,7 +444,7 @@ for width_tried, net in by_width.items():
 # | width 4, 800 steps | 5 | 108 (85 to 113) | 25% (21% to 30%) | 1.33 (1.29 to 1.50) | 7,862 | 21 |
 # | 1,000 steps | 5 | 71 (58 to 88) | 37% (30% to 43%) | 1.28 (1.19 to 1.37) | 17,770 | 29 |
 #
-# Measured by the same command. From 4 to 16 filters the distance falls; from 16 to 32 it doesn't, while the time doubles (prediction 2). Look at the last row: the time that width 32 takes for 400 steps is enough for 1,000 steps at width 8, and *those* buy more. For a fixed time, take the largest width at which you can still afford
+# Measured by the same command. From 4 to 16 filters the distance falls; from 16 to 32 no fall can be told (4 ± 7, seed by seed), while the time doubles (prediction 2). Look at the last row: the time that width 32 takes for 400 steps is enough for 1,000 steps at width 8, and *those* buy more. For a fixed time, take the largest width at which you can still afford
 # enough steps. And look at the sharpness: it is *above* that of real digits. "Sharper" was never the point.
 
 # %% [markdown]
@@ -568,7 +568,7 @@ for run in runs:
 # Read them from left to right, with your verdicts above:
 #
 # * In the first, $D$'s loss stands still at 1.3 from about round 450 on; in the second it swings about 1.4. Who had stopped in the third quarter would have missed the best: in the end the scores were about a quarter and an eleventh of what they were then.
-# * The third is slow because it has nearly arrived: all modes, and a score near the least that can be told from noise. It went on falling a little, by less than the monitor could see. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
+# * The third is slow because it has nearly arrived: all modes, and a score of 0.02, where two samples of the data themselves score about 0.005. Whether it still fell can't be told: its means were 0.016 and 0.021 in the last quarters, and 0.017 in what came after. Slow doesn't tell *arrived* from *stuck*; the size of the score does.
 # * In the fourth, $D$'s loss lay at 0 for half of the way, and has come back to 0.2. So it isn't dead, by the rule. But alive isn't well: the scores rise, and went on rising. The rates are what to change.
 # * The last is dead, and stays dead: the data reach to 2, and a tanh ends at 1. $D$ need only look whether a point is out of reach. Its loss is 0.002, so $\mathrm{JSD} \ge 0.692$, of at most 0.693. This is what images with pixels outside $[-1, 1]$ do to a generator that ends in tanh.
 
@@ -1350,11 +1350,11 @@ show_runs(clouds, titles)
 #
 # What it says, of two small nets on a small budget:
 #
-# * **The objective hardly matters.** Non-saturating, least squares and relativistic find all modes of the ring in all runs, and 19 to 25 of the grid; the ranges of all their figures overlap. R1, R1 + R2, weight norm and noise, in the input or in the layers, change nothing that five runs could show.
+# * **The objective hardly matters.** Non-saturating, least squares and relativistic find all modes of the ring in all runs, and 19 to 25 of the grid; the ranges of all their figures overlap. R1, R1 + R2, weight norm and noise in the input change nothing that five runs could show; noise in the layers finds two or three modes of the grid fewer.
 # * **The optimiser does.** One number, Adam's $\beta_1$ at 0.9 instead of 0, and the same objective loses most of the ring.
 # * **A Wasserstein critic without a bound is no critic**: one run in five found a single mode. Clipping mends that in part. The gradient penalty does on the ring, and on the grid loses ten modes where the plain objective loses three.
 # * **Spectral norm** costs a little quality on the ring and has the best quality on the grid: 0.10 to 0.19, where the plain objective has 0.03 to 0.10.
-# * **Layer norm**, harmless on the ring, loses half of the grid. **Batch norm in every hidden layer ruins both.** Real and generated samples pass $D$ apart, as they should, and each batch is standardised by itself, already in the first layer: so $D$ can hardly see how large the ring is, nor where. That fits what was measured: on the ring the shares are nearly equal (reverse KL 0.02), and not one sample lies where it should. DCGAN's advice, no batch norm on $D$'s first layer, would avoid it.
+# * **Layer norm**, harmless on the ring, loses half of the grid. **Batch norm in every hidden layer ruins both.** Real and generated samples pass $D$ apart, as they should, and each batch is standardised by itself, already in the first layer: so $D$ can hardly see how large the ring is, nor where. That fits what was measured: on the ring the shares are nearly equal (reverse KL 0.02), and not one sample lies where it should. (DCGAN's advice is to leave it out of $D$'s first layer; whether that is enough here isn't in the table.)
 # * **BEGAN collapses here.** Its autoencoder has a bottleneck of one number (with two, it could copy points), and a point of the plane isn't an image: take it as a warning about this table, not about BEGAN.
 # * **Nobody has solved the grid.** Most recipes find most of its modes, but hardly one sample in twenty lies within $3\sigma$ of one. All recipes had the same rounds; they were too few for this $\sigma$.
 #
@@ -1371,7 +1371,7 @@ show_runs(clouds, titles)
 # | Wasserstein, gradient penalty, without batch norm in D | 5 | 130 (116 to 147) | 24% (17% to 29%) | 9 (9 to 10) | 16 |
 # | no batch norm in D | 5 | 121 (92 to 248) | 21% (14% to 26%) | 9 (8 to 9) | 11 |
 #
-# Again the objective makes no difference that the seeds could show. **R1 without batch norm is as good as batch norm**, and steadier than nothing at all, the last row. R1 + R2 doesn't get as far in 400 steps; spectral norm and the gradient penalty seem to lie a little behind, within the spread. And penalties take longer: each needs a second differentiation.
+# Again the objective makes no difference that the seeds could show. **R1 without batch norm is as good as batch norm**, and steadier than nothing at all, the last row. R1 + R2 doesn't get as far in 400 steps; spectral norm can't be told from it, and the gradient penalty is 18 ± 7 behind, seed by seed. And penalties take longer: each needs a second differentiation.
 #
 # Published: PacGAN's authors found, over ten trials, 6.3 modes of 8 on the ring for a plain GAN and 7.9 with packs of two; on the grid, 17.3 of 25, and 24.8 with packs of four, with more than nine in ten samples of high quality (Lin et al. 2018). Lucic et al. (2018) gave several GANs the same budget for searching settings; their Fréchet distances on MNIST were 6.8 for the non-saturating loss, 6.7 for Wasserstein with clipping and 20.3 with the gradient penalty, and none was consistently better than the non-saturating one.
 
@@ -1905,7 +1905,7 @@ else:
 #
 # *What the distance doesn't see.* One hundred training images, repeated, had a better distance than my generator. So I'd look at nearest neighbours, and at modes or kinds found, before I call it better. (Also: the same budget in steps or time? Section 2: a wider net may need longer.)
 #
-# Advice that held: batch norm. Without it in both nets the distances were 164 to 292, beyond all fifty runs of the recipe as it stands (85 to 137). Advice that made no difference here: one-sided smoothing, whose distances lie within the spread of the plain recipe, as the calculation of section 4 leads one to expect at D's optimum.
+# Advice that held: batch norm. Without it in both nets the distances were 164 to 292, beyond all fifty runs of the recipe as it stands (85 to 137). Advice that made no difference here: one-sided smoothing: its distances are 81 to 113 where the plain recipe's are 98 to 132, seed by seed 16 ± 11 nearer, which isn't two standard errors, as the calculation of section 4 leads one to expect at D's optimum.
 # ### END SOLUTION
 
 # %% [markdown] tags=["instructor"]
@@ -1915,7 +1915,7 @@ else:
 # * ½ · A piece of advice that held, with figures that are larger than the spread over seeds.
 # * ½ · One that made no difference, with figures *and* the spread, or the calculation that predicts it (one-sided smoothing).
 #
-# A frequent wrong answer: "21.3 is smaller, so it is better, but only a little". The question is whether it is smaller at all.
+# A wrong answer to expect: "21.3 is smaller, so it is better, but only a little". The question is whether it is smaller at all.
 
 # %% [markdown]
 # ## What to remember
@@ -1925,7 +1925,7 @@ else:
 # 3. At $D$'s optimum, one-sided smoothing leaves $G$'s gradient as it is; smoothing both sides takes it away where it is needed most. Flipping is smoothing on both sides, plus noise.
 # 4. Classes enter $D$ by an inner product with its features: it is what the log of a ratio of softmaxes looks like.
 # 5. A difference smaller than the spread over seeds is no difference.
-# 6. A small loss of $D$ proves that the fakes are far off; a flat one proves nothing. Ask a score, and measure its changes in standard errors.
+# 6. A small loss of $D$, on images that it wasn't trained on and each judged by itself, proves that the fakes hardly overlap with the data; a flat one proves nothing. Ask a score, and measure its changes in standard errors.
 # 7. Least squares has the same best $D$ without the flat ends. Wasserstein needs a critic of bounded slope: clipping bounds it badly, a penalty asks for it, spectral norm builds it in. A penalty centred at 0 lets the players rest where they should; one centred at 1 lets them rest elsewhere, or not at all.
 # 8. Collapse is counted by modes, quality and reverse KL together. Packs of samples make $D$ see it.
 # 9. The Fréchet distance sees means and covariances of features, depends on the number of images, and likes copies. Look at pictures and neighbours too.

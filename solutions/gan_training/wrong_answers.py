@@ -1926,7 +1926,7 @@ def packed_distance(p, q, m):
     return (packs_p - packs_q).abs().sum()
 
 
-@wrong("packing", hint="1 − (1 − d)^m is only an upper bound of the distance of packs, reached when a mode is lost outright. Compute the distance itself, from all k^m packs.")
+@wrong("packing", hint="1 − (1 − d)^m is only an upper bound of the distance of packs, reached when modes are lost outright and none of the others is rarer. Compute the distance itself, from all k^m packs.")
 def packed_distance(p, q, m):
     return 1 - (1 - (p - q).abs().sum() / 2) ** m
 

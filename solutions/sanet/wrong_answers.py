@@ -277,7 +277,7 @@ def shrink(maps, factor):
     return F.interpolate(maps, scale_factor=1 / factor) * factor**2
 
 
-@wrong("adaptive", hint="`shrink`: bilinear interpolation looks at the four pixels in the middle of each cell only. Add all "
+@wrong("adaptive", hint="`shrink`: bilinear interpolation looks at one or four pixels in the middle of each cell only. Add all "
                         "of them.")
 def shrink(maps, factor):
     return F.interpolate(maps, scale_factor=1 / factor, mode="bilinear") * factor**2
@@ -1157,7 +1157,7 @@ def sanet_loss(prediction, truth, alpha=0.001):
     return F.mse_loss(prediction, truth) - alpha * consistency_loss(prediction, truth)
 
 
-@wrong("loss", hint="`sanet_loss`: alpha is missing. L_C is weighed by it, or it outweighs L_E by far.")
+@wrong("loss", hint="`sanet_loss`: alpha is missing. L_C is weighed by it: L_E + alpha · L_C.")
 def sanet_loss(prediction, truth, alpha=0.001):
     return F.mse_loss(prediction, truth) + consistency_loss(prediction, truth)
 

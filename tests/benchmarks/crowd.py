@@ -27,7 +27,7 @@ BASELINES = ("always the average", "a line through mean and deviation")
 
 
 def multi_column(lesson, width):
-    """Three columns with kernels of their own and no exchange until the end (after Zhang et al. 2016), at an eighth of the resolution."""
+    """Three columns with kernels of their own and no exchange until the end (after Zhang et al. 2016), at a quarter of the resolution."""
     unit = lesson["conv_unit"]
     columns = [nn.Sequential(unit(3, a * width, first, "batch"), nn.MaxPool2d(2), unit(a * width, 2 * a * width, then, "batch"), nn.MaxPool2d(2),
                              unit(2 * a * width, a * width, then, "batch")) for a, first, then in ((2, 9, 7), (3, 7, 5), (3, 5, 3))]
