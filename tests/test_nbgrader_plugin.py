@@ -2,6 +2,7 @@
 remembers what it was asked for and gives a Result, so that nothing of a hand-in can run unless nbgrader runs it."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -203,10 +204,10 @@ def started(classroom, student="ann"):
     """The process that the log says was started."""
     path = classroom.root / "logs" / f"toy.{student}.log"
     deadline = time.monotonic() + 20
-    while not path.read_text().startswith("started"):
+    while not (line := re.match(r"started (\d+) .*\n", path.read_text())):  # whole: it may come in pieces
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    return psutil.Process(int(path.read_text().split()[1]))
+    return psutil.Process(int(line[1]))
 
 
 def press(classroom, student="ann"):
