@@ -632,9 +632,9 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
     except (CellExecutionError, asyncio.CancelledError, DeadKernelError) as error:
         if interrupted:
             raise KeyboardInterrupt from None
-        if isinstance(error, DeadKernelError):
-            raise LessonError(f"{path.name}: the kernel died in {running[0]}; is there enough memory?") from None
-        raise LessonError(f"{path.name}: {running[0]} failed: {error.ename}: {error.evalue}") from None
+        if isinstance(error, CellExecutionError):
+            raise LessonError(f"{path.name}: {running[0]} failed: {error.ename}: {error.evalue}") from None
+        raise LessonError(f"{path.name}: the kernel died in {running[0]}; is there enough memory?") from None
     finally:
         write(path, notebook)
 

@@ -294,7 +294,8 @@ TOO_MANY = ("Your net gets too many of the held-out images wrong. Its parts are 
 COLLAPSED = ("Your net gives every image the same answer: the training has diverged, or the weights have collapsed. Is the rate too high, "
              "or the weight decay? Lower it, or warm up for longer.")
 LINEAR = ("Swap the lower halves of two images, and your net's answers to the new pair add up to exactly what they were for the old one. So "
-          "it adds up what it sees in the two halves and never looks at them together, as a linear classifier does. Does the net that you train hold your blocks, with their ReLUs?")
+          "it adds up what it sees in the two halves and never looks at them together, as a linear classifier does. Does the net "
+          "that you train hold your blocks, with their ReLUs?")
 # Digits, which take Fashion-MNIST's place where that can't be had, are easier: tests/benchmarks/digits_training.py.
 ON_DIGITS = expect.at_least(smoke=0.94)
 TRAINING = {"accuracy": expect.at_least(smoke=0.78, cpu=0.85, gpu=0.94)}

@@ -568,7 +568,7 @@ SCRATCH = ("This net doesn't begin from the source's weights: the filters of its
 UNTRAINED = ("The net that comes back has the source's body to the last bit, and a head that guesses. Is it the one that was trained, and not "
              "the one that it was copied from, and does the optimiser hold this net's parameters? If the head alone was trained, do the images come at "
              "the scale that the source knows?")
-GUESSING = ("Your net was trained, and gets fewer than two in five right, where guessing gets one. Is its new head among what the optimiser holds, do the labels still "
-            "belong to the images, do the images come at the scale that the source knows, and does it get enough steps?")
+GUESSING = ("Your net was trained, and gets fewer than two in five right, where guessing gets one. Is its new head among "
+            "what the optimiser holds, do the labels still belong to the images, do the images come at the scale that the source knows, and does it get enough steps?")
 TOO_MANY = ("Your net gets too many of the held-out images wrong. Does everything that should train get enough steps, at a rate that is "
             "neither too small for the new head nor so large that it wipes out what the source knows?")

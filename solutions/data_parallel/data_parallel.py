@@ -1143,7 +1143,7 @@ print(f"{classify.accuracy(my_net, test.images, test.labels):.3f} of the test im
 # | from one process | nothing, as mathematics (the same paper) | 1e-6 to 1e-5 | printed above |
 # | accuracy | none for this net | about 0.76 | printed above |
 #
-# Not exactly 0 against one process: in float32 a sum in another order rounds otherwise, and 300 steps let that grow. From these first weights it grows to some 1e-6. We tried eleven others once, with this cell's code: in six cases it grew to 0.09 and more, up to 0.3; in float64, tried with five, to 1e-14 at most. So a large difference here would prove nothing against your DDP, and the check computes in float64.
+# Not exactly 0 against one process: in float32 a sum in another order rounds otherwise, and 300 steps let that grow. From these first weights it grows to some 1e-6. From others it may grow far beyond: put `torch.manual_seed(1)` into `small_net` and run this cell again (0.24 on our machine). In float64 it doesn't (append `.double()` to the net and to the images: 2e-15). So a large difference here would prove nothing against your DDP, and the check computes in float64.
 
 # %% [markdown]
 # ### Broken on purpose

@@ -1534,7 +1534,8 @@ class DDP(DDP):
         self.begin()
 
 
-@wrong("overlap", hint="Frozen parameters are in the buckets too. No gradient ever comes for them, so their bucket is never complete, and it and all behind it leave only in `finish`. Leave out what doesn't require one.")
+@wrong("overlap", hint="Frozen parameters are in the buckets too. No gradient ever comes for them, so their bucket is never complete, and it and all behind it "
+                       "leave only in `finish`. Leave out what doesn't require one.")
 class DDP(DDP):
     def __init__(self, net, cap=25 * 2**20):
         frozen = [parameter for parameter in net.parameters() if not parameter.requires_grad]
@@ -1875,8 +1876,8 @@ def shard(length, rank, world, epoch=0, seed=0, shuffle=True, drop_last=False):
 
 # --- training ---
 
-def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, first=0, kept=True, goes_on=True, drop=True, momentum=0.9, part=None,
-           finish=True, zero=True, moves=True, ends=True, direct=False, cut=True, after_step=None, tell=lambda step, loss: (step, loss)):
+def _train(rank, world, net, images, labels, steps, batch, rate, *, share=None, epochs=True, first=0, kept=True, goes_on=True, drop=True,
+           momentum=0.9, part=None, finish=True, zero=True, moves=True, ends=True, direct=False, cut=True, after_step=None, tell=lambda step, loss: (step, loss)):
     ddp = DDP(net)
     make_optimizer = lambda: torch.optim.SGD(net.parameters(), rate, momentum=momentum)
     optimizer, step, epoch, share = make_optimizer(), 0, first, share or batch // world

@@ -1210,7 +1210,7 @@ plt.show()
 # ## What to try next
 #
 # * The quadrants with 40 and 160 images a class. Where do the curves cross?
-# * `pretrained.efficientnet_lite0()` as the source, CIFAR-10 as the new task, your `open_stages` by stage. One epoch at 64×64 takes some ten minutes of one core with all stages open, two to three with the last three alone.
+# * `pretrained.efficientnet_lite0()` as the source, CIFAR-10 as the new task, your `open_stages` by stage. One epoch at 64×64 takes minutes on a CPU, and with all stages open several times as many as with the last three alone.
 # * A source net trained on digits, clothes as the new task. Is the table symmetric?
 #
 # ## Sources

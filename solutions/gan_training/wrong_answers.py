@@ -1021,52 +1021,38 @@ def diagnose(history):
     return "dead" if loss[-len(loss) // 5:].mean() < 0.05 else "slow"
 
 
-@wrong("monitor", hint="The standard error is that of one quarter's mean: n is the number of scores in one quarter, and you divide by that of both.")
-def diagnose(history):
+def _told_apart(before, last):
+    return before.mean() - last.mean() > 2 * ((before.var() + last.var()) / len(last)).sqrt()
+
+
+def _by_the_rule(history, falls=_told_apart, won=lambda losses: losses.mean() < 0.05):
     if not all(series.isfinite().all() for series in history.values()):
         return "dead"
     score, loss = history["score"], history["loss_D"]
     quarter = len(score) // 4
-    before, last = score[-2 * quarter:-quarter], score[-quarter:]
-    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / (2 * quarter)).sqrt():
+    if falls(score[-2 * quarter:-quarter], score[-quarter:]):
         return "running"
-    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+    return "dead" if won(loss[-(len(loss) // 5):]) else "slow"
+
+
+@wrong("monitor", hint="The standard error is that of one quarter's mean: n is the number of scores in one quarter, and you divide by that of both.")
+def diagnose(history):
+    return _by_the_rule(history, falls=lambda before, last: before.mean() - last.mean() > 2 * ((before.var() + last.var()) / (2 * len(last))).sqrt())
 
 
 @wrong("monitor", hint="You take one variance over both quarters, and a fall from one to the next makes that larger. Take each quarter's own.")
 def diagnose(history):
-    if not all(series.isfinite().all() for series in history.values()):
-        return "dead"
-    score, loss = history["score"], history["loss_D"]
-    quarter = len(score) // 4
-    before, last = score[-2 * quarter:-quarter], score[-quarter:]
-    if before.mean() - last.mean() > 2 * (2 * score[-2 * quarter:].var() / quarter).sqrt():
-        return "running"
-    return "dead" if loss[-(len(loss) // 5):].mean() < 0.05 else "slow"
+    return _by_the_rule(history, falls=lambda before, last: before.mean() - last.mean() > 2 * (2 * torch.cat([before, last]).var() / len(last)).sqrt())
 
 
 @wrong("monitor", hint="D counts as winning only if its loss is near 0 at every step of the last fifth. One step above, and the run isn't dead to you: take the mean.")
 def diagnose(history):
-    if not all(series.isfinite().all() for series in history.values()):
-        return "dead"
-    score, loss = history["score"], history["loss_D"]
-    quarter = len(score) // 4
-    before, last = score[-2 * quarter:-quarter], score[-quarter:]
-    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
-        return "running"
-    return "dead" if loss[-(len(loss) // 5):].max() < 0.05 else "slow"
+    return _by_the_rule(history, won=lambda losses: losses.max() < 0.05)
 
 
 @wrong("monitor", hint="The bound on D's mean loss is smaller than 0.05, and a D that has won counts as one that hasn't.")
 def diagnose(history):
-    if not all(series.isfinite().all() for series in history.values()):
-        return "dead"
-    score, loss = history["score"], history["loss_D"]
-    quarter = len(score) // 4
-    before, last = score[-2 * quarter:-quarter], score[-quarter:]
-    if before.mean() - last.mean() > 2 * ((before.var() + last.var()) / quarter).sqrt():
-        return "running"
-    return "dead" if loss[-(len(loss) // 5):].mean() < 0.025 else "slow"
+    return _by_the_rule(history, won=lambda losses: losses.mean() < 0.025)
 
 
 # --- 4: labels ---
