@@ -400,19 +400,31 @@ def _graded(result):
 def add_feedback(commands):
     parser = _parser(commands, "feedback", "write each learner a page", """\
 Writes feedback/<student>/<lesson>/<lesson>.html: verdict, points and hint of each check, the learner's code with what it
-showed, and the points and comments a person gave. `nbgrader release_feedback LESSON` hands them out.""", """\
+showed, and the points and comments a person gave. `nbgrader release_feedback LESSON` hands them out. With --like, also packs
+them into feedback/<lesson>.zip, each named after its hand-in there, for Moodle or Canvas to take back.""", """\
 examples:
   autograder feedback gan_math
-  autograder feedback gan_math --students ada""", run_feedback)
+  autograder feedback gan_math --students ada
+  autograder feedback gan_math --like moodle.zip""", run_feedback)
     parser.add_argument("lesson", metavar="LESSON")
     _add_class(parser)
+    parser.add_argument("--like", metavar="PATH", type=Path, help="the hand-ins as they came from the learning management system")
 
 
 def run_feedback(arguments, course):
-    from autograder import feedback
+    from autograder import feedback, handin
     course.choose([arguments.lesson])
-    written = feedback.write_all(_classroom(arguments), course, arguments.lesson, _students(arguments))
-    print(f"{_count(written, 'page')} written below {_classroom(arguments).root / 'feedback'}")
+    classroom, students = _classroom(arguments), _students(arguments)
+    handins = arguments.like and handin.find(arguments.like, arguments.lesson, students, set(course.lessons()) - {arguments.lesson})
+    written = feedback.write_all(classroom, course, arguments.lesson, students)
+    print(f"{_count(written, 'page')} written below {classroom.root / 'feedback'}")
+    if handins:
+        path, without = feedback.pack(classroom, arguments.lesson, handins)
+        print(f"{_count(len(handins) - len(without), 'page')} packed into {path}, named after the hand-ins in {arguments.like}")
+        if without:
+            print(f"without a page, since they weren't graded: {', '.join(without)}", file=sys.stderr)
+        if absent := sorted({page.parts[-3] for page in written} - {each.student for each in handins}):
+            print(f"not in {arguments.like}, so their pages aren't packed: {', '.join(absent)}", file=sys.stderr)
     return 0
 
 

@@ -3,7 +3,10 @@
     <class>/feedback/<student>/<lesson>/<lesson>.html
 
 which is where nbgrader looks for it. `nbgrader release_feedback` hands it out under a name made from the submission's own
-secret, and reads that and the time of handing in from two files beside it.
+secret, and reads that and the time of handing in from two files beside it. A learning management system takes the pages back
+in one zip, in which each is named after the hand-in as the system gave it:
+
+    <class>/feedback/<lesson>.zip
 """
 
 import base64
@@ -11,7 +14,9 @@ import os
 import re
 import secrets
 import stat
+import zipfile
 
+from course_lib.files import whole
 from course_lib.verdict import FAILED, PASSED
 
 from autograder import page as pages
@@ -242,6 +247,19 @@ def write_all(classroom, course, lesson, students=None):
         _address(folder, results[student], _line_in(classroom.root / "submitted" / student / lesson / SECRET))
         written.append(pages.write(folder / f"{lesson}.html", page(results[student], about, manual.get(student))))
     return written
+
+
+def pack(classroom, lesson, handins):
+    """Pack the pages of these autograder.handin.Handins into one zip, each at its `reply`. Returns its path, and the students who have no page."""
+    path, without = classroom.root / "feedback" / f"{lesson}.zip", []
+    with whole(path) as unfinished, zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as packed:
+        for each in handins:
+            page = classroom.root / "feedback" / each.student / lesson / f"{lesson}.html"
+            if page.is_file():
+                packed.write(page, each.reply.encode("utf-8", "replace").decode())  # a folder's name may be no text
+            else:
+                without.append(each.student)
+    return path, without
 
 
 def _address(folder, result, secret):

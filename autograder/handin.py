@@ -64,7 +64,8 @@ class Handin:
 
     student: an id that matches autograder.results.STUDENT. data: the notebook's bytes, not looked into; None if there are
     none. submitted: when, ISO and UTC, if something trustworthy says so. problem: why there are no data, a sentence, or "".
-    notes: sentences for the instructor.
+    notes: sentences for the instructor. reply: the path in a zip at which Moodle and Canvas take a page for the student back: they
+    go by how they named what came from them, Moodle's folder or file by one number in it, Canvas's file by two.
     """
 
     student: str
@@ -73,6 +74,7 @@ class Handin:
     submitted: str | None = None
     problem: str = ""
     notes: tuple = ()
+    reply: str = ""
 
 
 class _Unreadable(Exception):
@@ -270,7 +272,9 @@ def _handin(found, student, lesson):
             submitted = None
         if not submitted:
             notes.append("its timestamp.txt holds no date, so it isn't known when it was handed in")
-    return Handin(student, lesson, data, submitted, problem, tuple(notes))
+    first, *inner = (chosen or found[0]).file.parts
+    reply = f"{first}/{lesson}.html" if inner else f"{os.path.splitext(first)[0]}.html"
+    return Handin(student, lesson, data, submitted, problem, tuple(notes), reply)
 
 
 def _candidates(found, lesson):

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import struct
+import zipfile
 import zlib
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from toy_course import make_course
 
-from autograder import build, feedback
+from autograder import build, cli, feedback
 from autograder import page as pages
 from autograder.errors import LessonError
 from autograder.gradebook import Total
@@ -376,6 +377,21 @@ def test_nbgrader_releases_the_pages(course, classroom, tmp_path):
     fetched = exchange / "c" / "feedback" / f"{notebook_hash(secret='a1' * 64, notebook_id='toy')}.html"
     assert fetched.read_bytes() == page.read_bytes()
     assert len(list(fetched.parent.iterdir())) == 2  # the other, who has no secret, didn't stop it
+
+
+def test_pages_are_packed_for_the_system_that_the_hand_ins_came_from(course, classroom, capsys):
+    with zipfile.ZipFile(classroom.root / "moodle.zip", "w") as handed_in:
+        for name in ("ada/toy.ipynb", "Bob_7_assignsubmission_file_/toy.ipynb"):
+            handed_in.writestr(name, "{}")
+    asked = ["feedback", "toy", "--class", str(classroom.root), "--like", str(classroom.root / "moodle.zip")]
+    assert cli.main(asked, course) == 0
+    said = capsys.readouterr()
+    assert "1 page packed" in said.out and "weren't graded: Bob_7" in said.err and "aren't packed: carl@uni.example" in said.err
+    with zipfile.ZipFile(classroom.root / "feedback" / "toy.zip") as packed:
+        assert packed.namelist() == ["ada/toy.html"]
+        assert packed.read("ada/toy.html") == (classroom.root / "feedback" / "ada" / "toy" / "toy.html").read_bytes()
+    assert not [path for path in classroom.root.rglob(".*")]
+    assert cli.main([*asked[:-1], "nosuch.zip"], course) == 1 and "nosuch.zip: there is no such" in capsys.readouterr().err
 
 
 def test_a_secret_is_taken_from_a_plain_file_only_and_otherwise_stays(course, classroom):

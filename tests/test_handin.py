@@ -59,7 +59,7 @@ def test_nbgraders_submitted_folder(tmp_path):
     put(tmp_path, "bea/gan_math/timestamp.txt", data=b"2015-02-02 15:58:23.948203 UTC\n")
     put(tmp_path, "bea/sanet/sanet.ipynb", "bea/gan_math/.ipynb_checkpoints/gan_math-checkpoint.ipynb")
     first, second = find(tmp_path, "gan_math")
-    assert first == handin.Handin("al@x.org", "gan_math", NOTEBOOK, submitted=None, problem="", notes=())
+    assert first == handin.Handin("al@x.org", "gan_math", NOTEBOOK, submitted=None, problem="", notes=(), reply="al@x.org/gan_math.html")
     assert (second.student, second.submitted, second.notes) == ("bea", "2015-02-02T15:58:23.948203+00:00", ())
 
 
@@ -177,6 +177,29 @@ def test_what_the_lms_says_is_kept(tmp_path):
 
 
 # --- Which notebook, and what else is there ---
+
+def moodle_gives_it_to(path):
+    """The participant to whom Moodle files a page: the number in the first part of its path that is named as Moodle names them."""
+    return next((int(info[1]) for part in path.split("/") if len(info := part.split("_", 4)) >= 4 and info[1].isdigit()), None)
+
+
+def canvas_gives_it_to(path):
+    """(user, file) to whom Canvas attaches a page: the first two numbers between underscores of the file's name."""
+    return tuple(int(part) for part in path.rpartition("/")[2].split("_") if part.isdigit())[:2]
+
+
+def test_pages_go_back_to_those_whose_hand_ins_they_are_about(tmp_path):
+    """By the rules of Moodle's importziplib.php, and of Canvas's infer_comment_context_from_filename."""
+    theirs = {**MOODLE, "An Yu_79_assignsubmission_file_/Bo Li_80_assignsubmission_file_x.ipynb": NOTEBOOK}
+    replies = {each.student: each.reply for each in find(zipped(tmp_path / "moodle.zip", theirs), "gan_math")}
+    assert {student: moodle_gives_it_to(reply) for student, reply in replies.items() if student != "Default_group"} == {
+        "Zoe_Ann_Li_12345": 12345, "Participant_77": 77, "Participant_78": 78, "An_Yu_79": 79}
+    files = {**CANVAS, "liann_123_450_gan_math.ipynb": NOTEBOOK, "poe_125_460_7_8_gan_math.ipynb": NOTEBOOK}
+    replies = {each.student: each.reply for each in find(zipped(tmp_path / "canvas.zip", files), "gan_math")}
+    assert {student: canvas_gives_it_to(reply) for student, reply in replies.items() if not student.startswith("anon")} == {
+        "liann_123": (123, 456), "obrien_124": (124, 457), "poe_125": (125, 460)}
+    assert all(reply.endswith(".html") for reply in replies.values())
+
 
 def test_the_newest_of_several_is_taken(tmp_path):
     put(tmp_path, "bea_1_assignsubmission_file_/gan_math.ipynb", data=b"old", date=1_000_000)
