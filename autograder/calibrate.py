@@ -245,10 +245,16 @@ def _statements(module):
     for statement in ast.parse(_bare(inspect.getsource(module))).body:
         names = ([statement.name] if hasattr(statement, "name") else
                  [alias.asname or alias.name for alias in statement.names] if hasattr(statement, "names") else
-                 [part.id for part in ast.walk(statement) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)])
+                 _stored(statement))
         for name in names:
             bound[name].append(statement)
     return bound
+
+
+def _stored(statement):
+    """The names that a statement gives something to; those of a comprehension live in it alone."""
+    inner = {part for each in ast.walk(statement) if isinstance(each, ast.comprehension) for part in ast.walk(each.target)}
+    return [part.id for part in ast.walk(statement) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part not in inner]
 
 
 def _is_message_or_bound(value):

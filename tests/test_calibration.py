@@ -90,6 +90,7 @@ from course_lib.crowd import crowd_scenes
 TRAINING = {"count": expect.at_most(smoke=1.0)}
 FADED = "Your maps have faded."
 LEEWAY, BATCH = 1.5, 8
+OTHERS = [n for n in (1, 2)]
 class Net:
     depth = 3
 def scenes(n):
@@ -103,7 +104,8 @@ def another(student, reference, draw):
 
 @pytest.mark.parametrize("before, after, changes", [
     ("another(", "anyother(", False), ("have faded", "have gone", False), ("smoke=1.0", "smoke=2.0", False),
-    ("depth = 3", "depth = 4", True), ("1.5, 8", "1.5, 9", True), ("(1,), n", "(2,), n", True), ("Net(), ", "", True)])
+    ("depth = 3", "depth = 4", True), ("1.5, 8", "1.5, 9", True), ("(1,), n", "(2,), n", True), ("Net(), ", "", True),
+    ("in (1, 2)", "in (1, 3)", False)])
 def test_the_code_of_a_check_is_all_that_it_uses(before, after, changes, tmp_path):
     assert before in CHECKS
     codes = []

@@ -478,7 +478,7 @@ def naive_ddp(student, reference, draw):
 def buckets(student, reference, draw):
     """Which gradients travel together."""
     for sizes, cap in (([10, 3, 7, 2, 9, 1], 10), ([4, 4, 4, 4], 8), ([5], 100), ([100, 1, 1], 10), ([], 10), ([3, 3, 3], 1), ([8, 8, 0, 8], 16),
-                       ([1, 9, 1], 10), (draw.integers(1, 60, 12).tolist(), 90)):
+                       ([1, 9, 1], 10), ([1, 9, 9, 9], 10), (draw.integers(1, 60, 12).tolist(), 90)):
         expect.agree(student, reference, "assign_buckets", sizes, cap)
 
 
