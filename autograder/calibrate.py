@@ -203,12 +203,13 @@ def runs_of(commit, check, label, seeds, scale):
 
 
 def key(check, scale, answer=None):
-    """A hash of all that the figures depend on: the check and what it uses, the nets, the reference, the answer, the scale.
+    """A hash of all that the figures depend on: the check, the reference and what they use of course_lib, the answer, the scale.
 
     Bounds stay out, since they follow from the figures; so do messages, comments, docstrings and decorators.
     """
     parts = [("scale", scale.value), *(("check", each) for each in _code_of(inspect.getmodule(check.body), check.body.__name__)),
-             *(("reference", name, _bare(source)) for name, source in answers.reference_cells(check.lesson, setup=False))]
+             *(("reference", name, _bare(source)) for name, source in answers.reference_cells(check.lesson, setup=False)),
+             *(("reference uses", each) for each in _used_by_reference(check.lesson))]
     if answer:
         parts.append(("answer", _bare("\n".join(map(ast.unparse, answer.own_statements())))))
     return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
@@ -217,7 +218,24 @@ def key(check, scale, answer=None):
 def _code_of(module, name):
     """The sources of a name: the statements of the module that bind it, those of all names that these use, in course_lib's other modules
     too, and each module that is used as a whole; nothing of the VOCABULARY."""
-    pending, seen, sources = [(module, name)], set(), set()
+    return _closure([(module, name)], set())
+
+
+@functools.cache
+def _used_by_reference(lesson):
+    """The sources of what a lesson's solution cells use of course_lib, in the same way."""
+    cells = [ast.parse(source) for _, source in answers.reference_cells(lesson, setup=False)]
+    names, pending, sources = {part.id for cell in cells for part in ast.walk(cell) if isinstance(part, ast.Name)}, [], set()
+    for _, source in answers.reference_cells(lesson):
+        for part in ast.walk(ast.parse(source)):
+            if isinstance(part, ast.ImportFrom):
+                _follow(part, pending, sources, names)
+    return _closure(pending, sources)
+
+
+def _closure(pending, sources):
+    """The sources, with those of all the names (module, name) that are pending, and of what these use; sorted."""
+    seen = set()
     while pending:
         module, name = here = pending.pop()
         if here in seen or _is_message_or_bound(getattr(module, name, None)):
@@ -228,14 +246,23 @@ def _code_of(module, name):
             for part in ast.walk(statement):
                 if isinstance(part, ast.Name):
                     pending.append((module, part.id))
-                elif isinstance(part, ast.ImportFrom) and part.module.partition(".")[0] == "course_lib" and part.module not in VOCABULARY:
-                    origin = importlib.import_module(part.module)
-                    for imported in (alias.name for alias in part.names):
-                        if not isinstance(used := getattr(origin, imported), types.ModuleType):
-                            pending.append((origin, imported))
-                        elif used.__name__ not in VOCABULARY:
-                            sources.add(_bare(inspect.getsource(used)))
+                elif isinstance(part, ast.ImportFrom):
+                    _follow(part, pending, sources)
     return sorted(sources)
+
+
+def _follow(statement, pending, sources, names=None):
+    """Of what is imported from course_lib, the VOCABULARY left out, put functions and the like to what is pending, modules to the sources.
+    names: those that are used; all by default."""
+    if statement.module.partition(".")[0] == "course_lib" and statement.module not in VOCABULARY:
+        origin = importlib.import_module(statement.module)
+        for alias in statement.names:
+            if names is None or (alias.asname or alias.name) in names:
+                used = getattr(origin, alias.name, None) or importlib.import_module(f"{statement.module}.{alias.name}")
+                if not isinstance(used, types.ModuleType):
+                    pending.append((origin, alias.name))
+                elif used.__name__ not in VOCABULARY:
+                    sources.add(_bare(inspect.getsource(used)))
 
 
 @functools.cache

@@ -28,6 +28,7 @@ import time
 
 import numpy as np
 
+from course_lib.shell import has_kernel, ipython
 from course_lib.style import (DISCRIMINATOR, FAKE, GENERATOR, GREY, OKABE_ITO, REAL, course_style, image_axes, new_figure)
 
 DRAW_SHARE = 0.05  # of the time, for drawing; sampling, layout and progress bring the whole board below a tenth
@@ -130,7 +131,7 @@ class Board:
     def _begin(self):
         if self._view is None:
             self._began = time.monotonic()
-            self._view = (self._make_view or (_Live if _has_kernel() else _Terminal))(self)
+            self._view = (self._make_view or (_Live if has_kernel() else _Terminal))(self)
             self._next_drawing = self._next_progress = 0.0
 
     def finish(self):
@@ -254,7 +255,7 @@ class Board:
             line.set_data(*(zip(*points) if points else ([], [])))
             heights += [value for value in (*line.get_ydata(), *self._shadows[name].get_ydata()) if math.isfinite(value)]
         if self._lines:
-            last = self.total or _rounded_up((self.step or 0) + 1)
+            last = self.total or rounded_up((self.step or 0) + 1)
             self._axes["curves"].set(xlim=(0, max(1, last)), ylim=_rounded_limits(heights))
 
 
@@ -308,10 +309,9 @@ class _Live:
 
     def __init__(self, board):
         import ipywidgets as widgets
-        from IPython import get_ipython
         from IPython.display import display
         from course_lib.picture import Picture
-        self.board, self._events = board, get_ipython().events
+        self.board, self._events = board, ipython().events
         self._widget = Picture(alt=board.title, width="0px")
         self._bar = widgets.FloatProgress(value=0.0, min=0.0, max=1.0, layout={"width": "22em"})
         self._text = widgets.HTML()
@@ -378,7 +378,7 @@ class _Terminal:
 
     def close(self, summary):
         self._bar.close()
-        if _has_shell():  # IPython without a kernel, as the autograder runs it: it keeps the picture
+        if ipython():  # IPython without a kernel, as the autograder runs it: it keeps the picture
             from IPython.display import display
             png = _png_bundle(self.board, summary)
             display(png, raw=True, metadata=_png_metadata(self.board, summary))
@@ -394,18 +394,13 @@ def _png_metadata(board, summary):
     return {"image/png": {"width": int(board.css_width.removesuffix("px")), "alt": summary}}
 
 
-def _has_shell():
-    return "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
-
-
-def _has_kernel():
-    return _has_shell() and hasattr(sys.modules["IPython"].get_ipython(), "kernel")
-
-
 # --- numbers ---
 
 def _points(points):
-    return np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=float)
+    points = np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"points of the shape {points.shape}; a scatter takes (n, 2)")
+    return points
 
 
 def _mean(values):
@@ -419,7 +414,7 @@ def _thinned(points):
     return points if size == 1 else [tuple(map(_mean, zip(*chunk))) for chunk in chunks]
 
 
-def _rounded_up(n):
+def rounded_up(n):
     """1, 2 or 5 times a power of ten, at least n: an axis that grows in few jumps."""
     power = 10.0 ** math.floor(math.log10(n))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= n)
@@ -428,7 +423,7 @@ def _rounded_up(n):
 def _rounded_limits(values):
     """Limits around `values` at whole steps of a round size, so that they seldom change."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    size = _rounded_up(max(high - low, abs(high), 1e-6)) / 10
+    size = rounded_up(max(high - low, abs(high), 1e-6)) / 10
     low, high = math.floor(low / size) * size, math.ceil(high / size) * size
     return (low, high) if high > low else (low, low + size)
 

@@ -77,12 +77,21 @@ def logits(net, images, batch=500):
 
 
 def accuracy(net, images, labels):
-    """The share of images (n, c, h, w) that the net, in eval mode, gives their own label (n,). It is left in its mode."""
-    training = net.training
+    """The share of images (n, c, h, w) that the net, in eval mode, gives their own label (n,). Each of its modules is left in its mode."""
+    with evaluating(net):
+        return (logits(net, images).argmax(1) == labels).double().mean().item()
+
+
+@contextlib.contextmanager
+def evaluating(net):
+    """Within it the net is in eval mode; afterwards each of its modules is in the mode that it was in."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
     try:
-        return (logits(net.eval(), images).argmax(1) == labels).double().mean().item()
+        yield
     finally:
-        net.train(training)
+        for module, training in modes:
+            module.training = training
 
 
 def random_crops(n, padding, generator=None):

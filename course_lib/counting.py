@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from course_lib.classify import evaluating
 from course_lib.files import whole
 from course_lib.style import BLACK, OKABE_ITO
 
@@ -29,12 +30,9 @@ def counts(maps):
 
 @torch.no_grad()
 def predict_maps(net, images, batch=50):
-    """The net's maps (n, 1, h, w) for images (n, c, h, w), in eval mode, a part at a time. The net is left in its mode."""
-    training = net.training
-    try:
-        return torch.cat([net.eval()(part) for part in images.split(batch)])
-    finally:
-        net.train(training)
+    """The net's maps (n, 1, h, w) for images (n, c, h, w), in eval mode, a part at a time. Each of its modules is left in its mode."""
+    with evaluating(net):
+        return torch.cat([net(part) for part in images.split(batch)])
 
 
 def train_counter(net, images, maps, loss, optimizer, steps, batch=8, rate=None, after_step=None, checkpoint=None, seed=0):

@@ -114,8 +114,11 @@ def load_images(name, split="train", *, size=None, limit=None, scale=(0.0, 1.0),
     for argument, value in (("size", size), ("limit", limit)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ValueError(f"{argument}={value!r}: give a whole number from 1 up, or leave it out.")
-    low, high = map(float, scale)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    try:
+        low, high = map(float, scale)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
         raise ValueError(f"scale={scale!r}: give the value of black, then the larger one of white, as in (-1, 1).")
     if fallback is not None:
         _named_set(fallback)

@@ -22,6 +22,7 @@ from torch.utils.data import DistributedSampler
 
 from course_lib.classify import logits
 from course_lib.data import course_data_report, load_images
+from course_lib.files import whole
 
 
 def options(arguments):
@@ -104,11 +105,9 @@ def main(arguments=None):
         optimizer.step()
         if step % chosen.every == 0 or step == chosen.steps:
             dist.all_reduce(loss.detach())
-            if rank == 0:  # whole or not at all: whoever is killed while writing leaves the checkpoint before
-                part = chosen.checkpoint.with_name(chosen.checkpoint.name + ".part")
-                part.parent.mkdir(parents=True, exist_ok=True)
-                torch.save({"step": step, "recipe": recipe, "net": net.state_dict(), "optimizer": optimizer.state_dict()}, part)
-                part.replace(chosen.checkpoint)
+            if rank == 0:
+                with whole(chosen.checkpoint) as unfinished:  # whoever is killed while writing leaves the checkpoint before
+                    torch.save({"step": step, "recipe": recipe, "net": net.state_dict(), "optimizer": optimizer.state_dict()}, unfinished)
             say(f"step {step}: loss {loss.item() / world:.4f}, saved")
     right = logits(net.eval(), test.images[rank::world].to(device)).argmax(1).cpu() == test.labels[rank::world]  # each once
     dist.all_reduce(counts := torch.tensor([right.sum(), len(right)], device=device))

@@ -174,11 +174,12 @@ def gpu():
 
 
 def scale():
-    wanted = os.environ.get("COURSE_SCALE")
-    if wanted and wanted.lower() not in ("smoke", "cpu", "gpu"):
-        yield Finding("COURSE_SCALE", AMISS, f"is {wanted!r}", "set it to smoke, cpu or gpu, or not at all")
-    elif wanted:
-        yield Finding("COURSE_SCALE", OK, f"{wanted}, chosen by you")
+    from course_lib.scale import UnknownScale, chosen_scale
+    try:
+        if chosen := chosen_scale():
+            yield Finding("COURSE_SCALE", OK, f"{chosen.value}, chosen by you")
+    except UnknownScale as error:
+        yield Finding("COURSE_SCALE", AMISS, str(error), "correct it, or unset it")
 
 
 def data():

@@ -12,6 +12,10 @@ COURSE = Path(__file__).resolve().parent.parent
 class LessonError(Exception):
     """Something that keeps a lesson from being read, run or handed in. The message says what, and what to do."""
 
+    def _render_traceback_(self):
+        """What a notebook shows: the message, without our own lines above it."""
+        return str(self).splitlines()
+
 
 class Unknown(LessonError, LookupError):
     """A lesson, or a check of a lesson, that there isn't. The message says which there are."""
@@ -175,7 +179,9 @@ def run_cells(path):
     for cell in notebook.cells:
         wanted = "setup" in cell.metadata.get("tags", ()) or any(cell is each for each in counting)
         if cell.cell_type == "code" and wanted:
-            error = shell.run_cell(cell.source, store_history=False, silent=True)
-            if not error.success:
-                failures.append((cell.id, error.error_in_exec or error.error_before_exec))
+            ran = shell.run_cell(cell.source, store_history=False, silent=True)
+            if isinstance(ran.error_in_exec, KeyboardInterrupt):  # of the command, not of this cell alone
+                raise ran.error_in_exec
+            if not ran.success:
+                failures.append((cell.id, ran.error_in_exec or ran.error_before_exec))
     return shell.user_global_ns, failures

@@ -15,6 +15,7 @@ from course_lib.bindings import Bindings
 from course_lib.check import checks_of, judge_locally
 from course_lib.progress import Progress
 from course_lib.scale import Scale, current_scale
+from course_lib.shell import has_kernel, ipython
 from course_lib.verdict import NOT_GRADED, Verdict
 
 
@@ -52,7 +53,7 @@ class Checker:
 
     def __init__(self, lesson):
         self.lesson, self.progress, self._widget = lesson, Progress(lesson, kept=not _elsewhere(lesson)), None
-        self._bindings = _watched(sys.modules["IPython"].get_ipython()) if _in_notebook() else Bindings()
+        self._bindings = _watched(ipython()) if has_kernel() else Bindings()
         self._show_progress()
 
     def __call__(self, name):
@@ -72,7 +73,7 @@ class Checker:
             raise CheckFailed(verdict) from None
 
     def _show_progress(self):
-        if not _in_notebook():
+        if not has_kernel():
             return
         import ipywidgets
         from IPython.display import display
@@ -94,19 +95,14 @@ def bar(iterable):
     return tqdm(iterable, desc="training", file=sys.stdout, leave=False, mininterval=0.3)
 
 
-def _in_notebook():
-    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    return bool(shell) and hasattr(shell, "kernel")
-
-
 def _elsewhere(lesson):
     """The name of the notebook that runs here, where Jupyter's server has said it and it isn't the lesson's own; else None."""
-    name = Path(os.environ.get("JPY_SESSION_NAME", "")).name if _in_notebook() else ""  # a kernel's children inherit it
+    name = Path(os.environ.get("JPY_SESSION_NAME", "")).name if has_kernel() else ""  # a kernel's children inherit it
     return name if name.endswith(".ipynb") and name != f"{lesson}.ipynb" else None
 
 
 def _show(as_html, as_text):
-    if _in_notebook():
+    if has_kernel():
         from IPython.display import display
         display({"text/html": as_html, "text/plain": as_text}, raw=True)
     else:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from course_lib.cache import cache_dir
 from course_lib.files import whole
+from course_lib.scale import Scale, chosen_scale
 
 RECORD = Path(__file__).with_name("pace.json")
 REPEATS = 12
@@ -35,7 +36,7 @@ class Machine:
     @property
     def scale(self):
         """The name of the scale that lessons train at, as course_lib.scale chooses it."""
-        return os.environ.get("COURSE_SCALE", "").lower() or ("gpu" if self.cuda else "cpu")
+        return (chosen_scale() or (Scale.GPU if self.cuda else Scale.CPU)).value
 
 
 def this_machine(again=False, say=print):

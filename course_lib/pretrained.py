@@ -32,7 +32,7 @@ EPOCHS, FULL_EPOCHS, BATCH, PEAK = 2, 20, 64, 0.1
 
 
 class Missing(Exception):
-    """A net's package isn't installed. Says how to get it."""
+    """A package, or the weights, that a net needs can't be had. Says how to get them."""
 
 
 class Rescale(nn.Module):

@@ -4,8 +4,6 @@ import contextlib
 import os
 from enum import Enum
 
-import torch
-
 from course_lib.lessons import LessonError
 
 
@@ -34,6 +32,7 @@ class Scale(Enum):
 
     @property
     def device(self):
+        import torch
         return torch.device("cuda" if self is Scale.GPU else "cpu")
 
 
@@ -42,11 +41,17 @@ def current_scale():
 
     Raises UnknownScale when $COURSE_SCALE names none.
     """
+    if chosen := chosen_scale():
+        return chosen
+    import torch
+    return Scale.GPU if torch.cuda.is_available() else Scale.CPU
+
+
+def chosen_scale():
+    """The scale that $COURSE_SCALE names, or None where it isn't set. Raises UnknownScale when it names none."""
     wanted = os.environ.get("COURSE_SCALE")
-    if not wanted:
-        return Scale.GPU if torch.cuda.is_available() else Scale.CPU
     try:
-        return Scale(wanted.lower())
+        return Scale(wanted.lower()) if wanted else None
     except ValueError:
         known = ", ".join(scale.value for scale in Scale)
         raise UnknownScale(f"COURSE_SCALE is {wanted!r}; it can be one of {known}") from None

@@ -23,8 +23,8 @@ class Student:
     whole answer to, or None where it is made of several answers, or of none.
     """
 
-    def __init__(self, transport, limits=wire.LIMITS):
-        self._transport, self._limits, self.log, self._within, self.request = transport, limits, [], None, None
+    def __init__(self, transport):
+        self._transport, self.log, self._within, self.request = transport, [], None, None
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -91,7 +91,7 @@ class Student:
 
     def _ask(self, what, request):
         try:
-            answer = wire.decode(self._transport(wire.encode(request, self._limits)), self._limits)
+            answer = wire.decode(self._transport(wire.encode(request)))
         except wire.WireError as error:
             self._fail(f"{what}: its answer {error}.", "unsendable")
         if not _is_answer(answer):

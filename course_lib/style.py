@@ -4,7 +4,8 @@ Figures are plain `matplotlib.figure.Figure` objects drawn by Agg. pyplot isn't 
 """
 
 import contextlib
-import sys
+
+from course_lib.shell import has_kernel, ipython
 
 # Okabe & Ito, "Color Universal Design" (2008): told apart with normal, protan, deutan and tritan vision.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -40,12 +41,11 @@ def _settings():
 def use_style():
     """From now on, matplotlib draws every new figure of this process in the course's style; in a notebook, inline, with its text."""
     import matplotlib
-    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    if shell and hasattr(shell, "kernel"):
+    if has_kernel():
         # matplotlib-inline 0.1.6, which d2l pins, doesn't switch itself on under this IPython: figures would be mere text.
-        shell.run_line_magic("matplotlib", "inline")
+        ipython().run_line_magic("matplotlib", "inline")
         from course_lib.alt import show_with_text
-        show_with_text(shell)
+        show_with_text(ipython())
     matplotlib.rcParams.update(_settings() | {"figure.dpi": PAGE_DPI})
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections import Counter
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -28,12 +29,13 @@ class Ledger:
 
     def _place(self, tensor):
         """Where a tensor is: on the device to which the last tensor was moved that it was computed from."""
-        nodes = [tensor.grad_fn]
+        nodes, seen = [tensor.grad_fn], set()
         while nodes:
             node = nodes.pop()
             if isinstance(node, _Move._backward_cls):
                 return node.device
-            if node is not None:
+            if node is not None and node not in seen:
+                seen.add(node)
                 nodes += [earlier for earlier, _ in node.next_functions]
         return self.home
 
@@ -59,7 +61,7 @@ class _Move(torch.autograd.Function):
 @contextlib.contextmanager
 def sent_bytes():
     """Counts the bytes that this process hands to `dist.send` and `dist.isend` within it: yields a Counter, {rank: bytes}."""
-    sent, own = Counter(), {name: getattr(dist, name) for name in ("send", "isend")}
+    sent = Counter()
 
     def counting(send):
         def wrapper(tensor, dst=None, *more, **options):
@@ -67,10 +69,5 @@ def sent_bytes():
             return send(tensor, dst, *more, **options)
         return wrapper
 
-    for name, send in own.items():
-        setattr(dist, name, counting(send))
-    try:
+    with patch.multiple(dist, send=counting(dist.send), isend=counting(dist.isend)):
         yield sent
-    finally:
-        for name, send in own.items():
-            setattr(dist, name, send)

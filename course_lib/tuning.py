@@ -58,7 +58,7 @@ def train(net, images, labels, optimizer, steps, batch=BATCH, before_step=None, 
         net.train()
         if before_step is not None:
             before_step(step)
-        share = min((step + 1) / warm, (1 + math.cos(math.pi * max(0, step - warm) / (steps - warm))) / 2)
+        share = min((step + 1) / warm, (1 + math.cos(math.pi * max(0, step - warm) / max(1, steps - warm))) / 2)
         for group, rate in zip(optimizer.param_groups, own):
             group["lr"] = rate * share
         loss = F.cross_entropy(net(images[chosen]), labels[chosen])

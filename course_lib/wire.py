@@ -103,7 +103,7 @@ def _to_tree(value, tensors, depth):
     if isinstance(value, np.ndarray):
         try:
             return _to_tree(torch.from_numpy(np.array(value)), tensors, depth)
-        except TypeError:
+        except (TypeError, ValueError):  # text and dates; numbers in another machine's order of bytes
             raise WireError(f"holds a NumPy array of {value.dtype}, which torch doesn't know") from None
     if isinstance(value, dict):
         if not all(type(key) is str for key in value):

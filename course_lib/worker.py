@@ -36,12 +36,12 @@ class Worker:
     notebook. progress: wraps the iterable of a long loop, to show how far it is.
     """
 
-    def __init__(self, namespace, made=None, progress=iter, limits=wire.LIMITS):
-        self._namespace, self._made, self._progress, self._limits = namespace, made, progress, limits
+    def __init__(self, namespace, made=None, progress=iter):
+        self._namespace, self._made, self._progress = namespace, made, progress
 
     def handle(self, frame):
         """One request in, one answer out, both as frames. Never raises for what the submission does wrong."""
-        request = wire.decode(frame, self._limits)
+        request = wire.decode(frame)
         names = Names(self._namespace, self._made, self._progress)
         try:
             answer = {"value": None} | getattr(self, f"_{request['do']}")(names, request)
@@ -50,17 +50,15 @@ class Worker:
         except BaseException as error:  # sys.exit() in a submission ends the call, not the check
             return wire.encode({"error": self.describe(error)})
         try:
-            return wire.encode(answer, self._limits)
+            return wire.encode(answer)
         except wire.WireError as error:
             return wire.encode({"error": {"kind": "unsendable", "message": str(error)}})
 
     def _call(self, names, request):
         args = request["args"]
-        before = [arg.clone() if isinstance(arg, torch.Tensor) else None for arg in args]
+        before = [wire.encode(arg) for arg in args]
         value = getattr(names, request["name"])(*args)
-        changed = [index for index, (old, arg) in enumerate(zip(before, args))
-                   if old is not None and not torch.equal(old, arg.detach())]
-        return {"value": value, "changed": changed}
+        return {"value": value, "changed": [index for index, arg in enumerate(args) if not _is_still(arg, before[index])]}
 
     def _grad(self, names, request):
         """d(sum of the result)/d(argument wrt): autograd doesn't cross the boundary, so it runs here."""
@@ -104,6 +102,14 @@ class Worker:
                 where = {"function": name, "line": traceback.tb_lineno, "code": line[:200]}
             traceback = traceback.tb_next
         return where
+
+
+def _is_still(value, frame):
+    """Whether `value`, with all that is in it, is what the frame holds, to the last bit."""
+    try:
+        return wire.encode(value) == frame
+    except wire.WireError:
+        return False
 
 
 class Names:

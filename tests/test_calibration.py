@@ -75,6 +75,7 @@ def test_a_key_changes_with_the_code_and_not_with_words_or_bounds():
     ring = TRAINING[0]
     keys = {calibrate.key(ring, scale, answer) for scale in SCALES for answer in calibrate.candidates(ring).values()}
     assert len(keys) == len(SCALES) * len(calibrate.candidates(ring))
+    assert any("def with_new_head(" in each for each in calibrate._used_by_reference("fine_tuning"))  # of a module that the solution uses
 
 
 @pytest.mark.parametrize("lesson", COURSE.lessons())

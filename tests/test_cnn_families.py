@@ -238,7 +238,9 @@ def test_the_loop_learns_and_says_each_step():
                               lambda x: x + 0.0, lambda step, loss: (seen.append((step, loss)), rates.append(optimizer.param_groups[0]["lr"])))
     assert [step for step, _ in seen] == list(range(20)) and seen[-1][1] < seen[0][1]
     assert rates == pytest.approx([0.1 / (1 + step) for step in range(20)])
-    assert classify.accuracy(net, data.images, data.labels) == 1.0 and net.training
+    net[1].eval()  # one part is frozen
+    assert classify.accuracy(net, data.images, data.labels) == 1.0
+    assert [module.training for module in net.modules()] == [True, True, False, True]
 
 
 def test_normalise_gives_mean_zero_and_deviation_one():

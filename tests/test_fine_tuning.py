@@ -322,6 +322,7 @@ def test_rates_of_all_groups_rise_and_fall_together():
                  after_step=lambda step, loss: seen.append([group["lr"] for group in optimizer.param_groups]))
     assert all(b == pytest.approx(10 * a) for a, b in seen) and max(b for _, b in seen) == pytest.approx(0.1)
     assert seen[0][1] == pytest.approx(0.05) and seen[-1][1] < 0.002
+    tuning.train(net, torch.randn(40, 4), torch.zeros(40, dtype=torch.long), optimizer, 1)  # all of it is warm-up
 
 
 def test_a_turn_is_a_turn():

@@ -65,8 +65,9 @@ def test_check_raises_for_whoever_runs_the_notebook_and_prints_plain_text(lesson
         check("gan_value")
     assert "✗ Not yet: gan_value (0 of 1 point)" in capsys.readouterr().out
     assert "Traceback" not in "".join(CheckFailed(Verdict("f", FAILED, 0, 1))._render_traceback_())
-    with pytest.raises(LookupError, match="no check 'gan_valu'"):
+    with pytest.raises(LookupError, match="no check 'gan_valu'") as caught:
         check("gan_valu")
+    assert caught.value._render_traceback_() == [str(caught.value)]  # in a notebook, without our own lines
 
 
 def execute(*cells, folder):

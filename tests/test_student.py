@@ -44,6 +44,15 @@ def test_each_mistake_has_its_sentence(source, words):
     assert all(word in said for word in words), said
 
 
+def test_what_an_argument_holds_may_not_be_changed_either():
+    named = "changes its argument number 1"
+    assert named in sentence(student("def f(xs): xs[0].mul_(2)").f, [X.clone()])
+    assert named in sentence(student("def f(xs): return xs.pop()").f, [1, 2])
+    assert named in sentence(student("def f(x): x.unsqueeze_(0)").f, X.clone())
+    assert named in sentence(student("def f(xs): xs.append(object())").f, [1])
+    assert student("def f(x, n): return 2 * x").f(torch.tensor([1.0, float("nan")]), float("nan"))[0] == 2  # NaN differs from itself, and is unchanged
+
+
 def test_right_calls_return_values_and_fill_the_log():
     asked = student("def f(x): return [x * 2, {'a': 1.5}]")
     assert asked.f(X)[0].tolist() == [2, 4, 6] and asked.log[0][1] == {"a": 1.5}

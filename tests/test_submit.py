@@ -83,6 +83,16 @@ def test_an_exercise_that_is_there_twice_counts_as_in_grading_and_is_named(mine,
     assert "Careful: cells " in capsys.readouterr().out
 
 
+def test_an_interrupt_stops_the_command_and_nothing_is_packed(mine, capsys, tmp_path):
+    notebook = nbformat.read(mine, 4)
+    cell = next(cell for cell in notebook.cells if cell.id == "solution-gan_value")
+    cell.source = "raise KeyboardInterrupt"  # as Ctrl-C does while a cell runs
+    nbformat.write(notebook, mine)
+    status, out, err = run(capsys, "--notebook", mine)
+    assert status == 130 and "interrupted" in err and not (tmp_path / "handed_in").exists()
+    assert cli.main(["check", LESSON, "--notebook", str(mine)]) == 130
+
+
 @pytest.mark.parametrize("line, library", [
     ("import scipy.linalg", "scipy.linalg"), ("    from sklearn.linear_model import LogisticRegression as L", "sklearn.linear_model.LogisticRegression"),
     ("from torch.utils.data import DistributedSampler", "torch.utils.data.DistributedSampler"),

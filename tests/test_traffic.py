@@ -25,6 +25,15 @@ def test_what_stays_where_it_is_costs_nothing():
     assert not ledger.bytes
 
 
+def test_where_a_tensor_is_is_found_through_many_meeting_paths():
+    ledger, x = Ledger("a"), torch.ones(3, requires_grad=True)
+    there = ledger.move(x, "b")
+    for _ in range(100):  # 2^100 ways back
+        there = there + there.square()
+    ledger.move(there, "a")
+    assert ledger.bytes["b", "a"] == 12
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_replicas_by_hand_send_2_n_minus_1_times_the_net_through_their_home(count):
     net, ledger, devices = nn.Linear(5, 2), Ledger(0), range(count)

@@ -56,7 +56,7 @@ class Sly(torch.Tensor):
 @pytest.mark.parametrize("value, word", [
     (object(), "object"), ({1: 2}, "keys"), (torch.ones(2).to_sparse(), "sparse"), (torch.ones(2, dtype=torch.complex64), "complex"),
     (torch.empty(2, device="meta"), "meta"), (torch.ones(2).as_subclass(Sly), "Sly"), (2**64, "64 bits"), (lambda: 0, "function"),
-    (np.array(["a"]), "NumPy"), (torch.nn.Linear(1, 1), "Linear"), ({1, 2}, "set"), (b"bytes", "bytes")])
+    (np.array(["a"]), "NumPy"), (np.arange(3, dtype=">f8"), ">f8"), (torch.nn.Linear(1, 1), "Linear"), ({1, 2}, "set"), (b"bytes", "bytes")])
 def test_what_cannot_cross_is_named(value, word):
     with pytest.raises(wire.WireError, match=word):
         wire.encode([value])

@@ -79,15 +79,17 @@ class Explorable(widgets.VBox):
     """A title, controls, a picture that follows them, and the readout.
 
     figure: drawn once, its layout kept. redraw(**values) → str: moves the figure's artists to the controls' values.
-    controls: name → widget with a `value`, in the order in which they stand.
+    controls: name → widget with a `value`, in the order in which they stand. Raises Unfinished where the first redraw does; a later
+    one's sentence is shown.
     """
 
     def __init__(self, title, figure, redraw, below="", **controls):
         self.picture, self.readout = Picture(), Readout()
         self._redraw, self._controls, self._due = redraw, controls, None
-        redraw(**self.values)
-        self._stage = Stage(figure)
-        self.draw()
+        with DRAWING:
+            text = redraw(**self.values)
+            self._stage = Stage(figure)
+            self._show(text)
         for control in controls.values():
             control.observe(self._moved, "value")
         super().__init__([heading(title, below), *controls.values(), self.picture, self.readout])
@@ -101,9 +103,15 @@ class Explorable(widgets.VBox):
         """Draw the present state."""
         self._due = None
         with DRAWING:
-            text = self._redraw(**self.values)
-            self.picture.show(self._stage, text)
-            self.readout.say(text)
+            try:
+                text = self._redraw(**self.values)
+            except Unfinished as why:
+                text = str(why)
+            self._show(text)
+
+    def _show(self, text):
+        self.picture.show(self._stage, text)
+        self.readout.say(text)
 
     def _moved(self, change):
         try:
@@ -136,17 +144,10 @@ def exercise(check):
 
 def explorable(title, figure, redraw, below, **controls):
     """An Explorable on the learner's code. Where that fails, the sentence of the Unfinished stands in the picture's place."""
-    def redraw_or_say(**values):
-        try:
-            return redraw(**values)
-        except Unfinished as why:
-            return str(why)
-
     try:
-        redraw(**{name: control.value for name, control in controls.items()})
+        return Explorable(title, figure, redraw, below, **controls)
     except Unfinished as why:
         return heading(title, str(why))
-    return Explorable(title, figure, redraw_or_say, below, **controls)
 
 
 def finite(answer, *shape):

@@ -1,6 +1,7 @@
 """The explorable of the lesson `data_parallel`. What it asks the learner to write, it is handed."""
 
 from course_lib import parallel_cost
+from course_lib.board import rounded_up
 from course_lib.explore import choice, exercise, explorable, slider, steps_slider, tick
 from course_lib.parallel_cost import LINKS, Step
 from course_lib.style import BLUE, GREEN, GREY, ORANGE, course_style, new_figure
@@ -80,7 +81,7 @@ def where_it_pays(assign_buckets, links=None):
             bar.set_width(1000 * part.compute)
             rest.set_x(1000 * part.compute)
             rest.set_width(1000 * (taken - part.compute))
-        axes["time"].set_xlim(0, _round_up(1000 * max(seconds.values())))
+        axes["time"].set_xlim(0, rounded_up(1000 * max(seconds.values())))
         best = max(DEVICES, key=lambda number: curves[number]["DataParallel"])
         ceiling = parallel_cost.ceiling_of_data_parallel(step, over)
         if best == 1:
@@ -107,9 +108,3 @@ def where_it_pays(assign_buckets, links=None):
     controls["link"].observe(picked, "value")
     return explorable("Where does it pay?", figure, redraw,
                       "Predictions of a few formulas (course_lib/parallel_cost.py), with equal devices and nothing else going on.", **controls)
-
-
-def _round_up(number):
-    """The next of 1, 2, 5, 10, 20 …: a scale that seldom changes."""
-    power = 10.0 ** (len(f"{int(number)}") - 1) if number >= 1 else 1.0
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= number)

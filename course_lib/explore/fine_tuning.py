@@ -45,14 +45,14 @@ def training_cost(net, images, labels, freeze, make_optimizer, frozen):
 
 
 @course_style()
-def frozen_stages(freeze, make_optimizer, net, images=None):
+def frozen_stages(freeze, make_optimizer, net):
     """A net whose stages are frozen by click: what trains, where the gradient arrives, memory, and time a step.
 
-    The learner's: freeze(module), and make_optimizer(net, rate) → an optimiser. net: of named stages; it stays as it is. images:
-    a batch for it, 32 random ones of 14×14 pixels by default. Controls: a box for each stage, ticked where it trains.
+    The learner's: freeze(module), and make_optimizer(net, rate) → an optimiser. net: of named stages, for images of 14×14
+    pixels; it stays as it is. Controls: a box for each stage, ticked where it trains.
     """
     random = torch.Generator().manual_seed(0)
-    images = torch.rand(BATCH, 1, 14, 14, generator=random) if images is None else images
+    images = torch.rand(BATCH, 1, 14, 14, generator=random)
     with torch.no_grad():
         classes = copy.deepcopy(net).eval()(images[:1]).shape[1]
     labels = torch.randint(classes, (len(images),), generator=random)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from course_lib import gan
+from course_lib.classify import evaluating
 from course_lib.explore import Readout, button, choice, exercise, explorable, finite, heading, slider, steps_slider
 from course_lib.explore.live import LiveTraining
 from course_lib.explore.sketchpad import SHAPES, Sketchpad, sample_strokes
@@ -502,10 +503,7 @@ def dial(generator, number=""):
 
 @torch.no_grad()
 def _handwriting(generator, digits):
-    """Images (n, 784) in [−1, 1] of the digits, with fresh noise; the generator's mode is left as it was."""
+    """Images (n, 784) in [−1, 1] of the digits, with fresh noise; each of the generator's modules is left in its mode."""
     z = gan.digit_noise(len(digits), labels=torch.tensor(digits)).to(next(generator.parameters()))
-    training = generator.training
-    try:
-        return generator.eval()(z)[:, :gan.DIGIT_PIXELS]
-    finally:
-        generator.train(training)
+    with evaluating(generator):
+        return generator(z)[:, :gan.DIGIT_PIXELS]

@@ -42,7 +42,7 @@ class LiveTraining(widgets.VBox):
         self.picture, self.readout, self._state = Picture(), Readout(), Readout()
         self._start = button("Start", self.toggle, "Train, or pause the training", "primary")
         self._start.layout.width = "7em"
-        self._anew = button("Reset", self.reset, "Throw both nets away and begin anew")
+        self._anew = button("Reset", self.reset, "Throw away what was learned and begin anew")
         reset()
         redraw()
         self._stage = figure if isinstance(figure, Board) else Stage(figure)
