@@ -21,6 +21,8 @@ from pathlib import Path
 
 import jupytext
 
+from autograder.errors import LessonError
+
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION", re.DOTALL | re.MULTILINE)
 SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 
@@ -97,8 +99,12 @@ def alternative_answers(lesson):
 @functools.lru_cache
 def _answers(lesson, file, decorator):
     path = SOLUTIONS / lesson / file
+    try:
+        statements = ast.parse(path.read_text(encoding="utf-8"), str(path)).body
+    except SyntaxError as error:
+        raise LessonError(f"solutions/{lesson}/{file}:{error.lineno}: isn't valid Python: {error.msg}") from None
     marked, shared = [], []
-    for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
+    for node in statements:
         mark = _mark(node, decorator)
         if mark is None:
             shared.append(node)

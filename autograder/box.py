@@ -14,6 +14,7 @@ fork has ended by itself.
 """
 
 import ctypes
+import io
 import os
 import platform
 import resource
@@ -23,8 +24,8 @@ from contextlib import contextmanager
 
 ANSWER, GONE = b"A", b"G"
 HEADER = struct.Struct("<cQ")
-TEXT_CHARACTERS = 30_000  # of a cell's output; the judge cuts again
-PICTURES, PICTURE_BYTES = 12, 1024**2
+TEXT_CHARACTERS, PICTURES, PICTURE_BYTES = 30_000, 12, 1024**2  # of a cell's output; the judge holds what it gets to the same
+CUT = "\n… (cut: too long)"
 
 
 # --- Messages ---
@@ -180,7 +181,7 @@ class _Kept:
         room = TEXT_CHARACTERS - self.characters
         if room > 0 and text:
             self.characters += min(len(text), room)
-            cut = text if len(text) <= room else text[:room] + "\n… (cut: too long)"
+            cut = text if len(text) <= room else text[:room] + CUT
             if self.outputs and "text" in self.outputs[-1]:
                 self.outputs[-1]["text"] += cut
             else:
@@ -198,24 +199,14 @@ class _Kept:
             self.outputs.append({"png": torch.frombuffer(bytearray(picture), dtype=torch.uint8)})
 
 
-class _Stream:
+class _Stream(io.TextIOBase):
     """Stands for stdout and stderr while a cell runs."""
 
-    encoding, errors, closed = "utf-8", "replace", False
+    encoding, errors = "utf-8", "replace"
 
     def write(self, text):
         _kept.text(str(text))
         return len(text)
-
-    def writelines(self, lines):
-        for line in lines:
-            self.write(line)
-
-    def flush(self):
-        pass
-
-    def isatty(self):
-        return False
 
 
 _kept = _Kept()

@@ -181,7 +181,11 @@ def read(course, lesson):
     elif extra:
         complain(1, "something stands before the first cell; a cell begins with a line `# %%`")
     cells = [_cell(cell, line, text, complain) for cell, line in zip(notebook.cells[max(extra, 0):], headers)]
-    made = Lesson(lesson, notebook.metadata.get("course", {}), cells, problems)
+    about = notebook.metadata.get("course", {})
+    if not isinstance(about, dict):
+        complain(1, f"`course:` is {about!r}; what the front matter says of the lesson stands below it, each line indented further than it is")
+        about = {}
+    made = Lesson(lesson, about, cells, problems)
     _look_over_metadata(course, made, complain)
     for name, count in Counter((c.kind == "check", c.name) for c in cells if c.name).items():
         if count > 1:
@@ -218,7 +222,7 @@ def _cell(cell, line, text, complain):
     if marks:
         complain(line, f"the cell's header has {', '.join(map(_mark, marks.items()))}, which is no mark; marks are "
                        f"{', '.join(NAMED)} and points, each as key=\"value\", and tags=[…] of {', '.join(TAGS)}")
-    if not isinstance(tags, list) or not set(tags) <= set(TAGS):
+    if not isinstance(tags, list) or any(tag not in TAGS for tag in tags):
         complain(line, f"tags is {tags!r}; known are: {', '.join(TAGS)}")
         tags = []
     if len(named) + len(tags) > 1 and (named or sorted(tags) != ["demo", "instructor"]):
@@ -252,7 +256,7 @@ def _look_over_metadata(course, lesson, complain):
     if not isinstance(about.get("minutes"), (int, float)) or not about["minutes"] > 0:
         complain(1, "the front matter gives no minutes (a number), under `jupyter:`, `course:`, `minutes:`")
     builds_on = about.get("builds_on", [])
-    if not isinstance(builds_on, list) or not set(builds_on) <= set(course.lessons()) - {lesson.name}:
+    if not isinstance(builds_on, list) or any(name == lesson.name or name not in course.lessons() for name in builds_on):
         complain(1, f"builds_on is {builds_on!r}; it is a list of other lessons")
     if not isinstance(about.get("place", 0), (int, float)):
         complain(1, f"place is {about['place']!r}; it is a number")
@@ -381,6 +385,11 @@ def regions(source):
     return found
 
 
+def without_marks(source):
+    """A cell's source with its solutions in, and without the lines BEGIN and END around them."""
+    return "\n".join(line for line in source.split("\n") if line.strip() not in (BEGIN, END))
+
+
 # --- The notebooks made of it ---
 
 @dataclass
@@ -410,7 +419,7 @@ def notebooks(course, lesson):
     for cell in full.cells:
         cell.metadata = copy.deepcopy(kept.get(cell.id, cell.metadata))
         if cell.cell_type == "markdown":
-            cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
+            cell.source = without_marks(cell.source)
     return Notebooks(released, source, full)
 
 
@@ -609,18 +618,20 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
 
     notebook = nbformat.read(path, as_version=4)
     code = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
-    running, interrupted = ["the kernel's start"], []
+    running, interrupted = "the kernel's start", False
 
     def interrupt(execution):
-        interrupted.append(True)
+        nonlocal interrupted
+        interrupted = True
         client.shutdown_kernel = "immediate"
         execution.cancel()
 
     def starting(cell, cell_index):
+        nonlocal running
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # nbclient's own handler stops the kernel, and then misses it
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt, asyncio.current_task())
         if cell.cell_type == "code":
-            running[0] = f"cell `{cell.id}`"
+            running = f"cell `{cell.id}`"
             report(code.index(cell.id), len(code), cell.id)
 
     client = nbclient.NotebookClient(notebook, timeout=None, on_cell_start=starting, kernel_name=KERNEL["name"],
@@ -633,19 +644,16 @@ def execute(path, root=ROOT, report=lambda done, total, cell_id: None):
         if interrupted:
             raise KeyboardInterrupt from None
         if isinstance(error, CellExecutionError):
-            raise LessonError(f"{path.name}: {running[0]} failed: {error.ename}: {error.evalue}") from None
-        raise LessonError(f"{path.name}: the kernel died in {running[0]}; is there enough memory?") from None
+            raise LessonError(f"{path.name}: {running} failed: {error.ename}: {error.evalue}") from None
+        raise LessonError(f"{path.name}: the kernel died in {running}; is there enough memory?") from None
     finally:
         write(path, notebook)
 
 
 # --- Whether what is there is what would be built ---
 
-def problems(course, lessons, recorded=True):
-    """What is wrong with these lessons, one line each: in their sources, or in lessons/. Writes nothing.
-
-    recorded: look also whether what the checks compare with is up to date, which takes longer than all the rest.
-    """
+def problems(course, lessons):
+    """What is wrong with these lessons, one line each: in their sources, in lessons/, or in what their checks compare with. Writes nothing."""
     found = []
     for lesson in lessons:
         try:
@@ -655,7 +663,7 @@ def problems(course, lessons, recorded=True):
             continue
         found += _drift(course, lesson, made)
         try:
-            current = not recorded or _recording(course.is_recorded, lesson)
+            current = _recording(course.is_recorded, lesson)
         except LessonError as error:
             found += error.problems
             continue

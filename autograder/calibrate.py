@@ -32,6 +32,7 @@ from course_lib.student import Student
 from course_lib.worker import Worker
 
 from autograder import answers
+from autograder.errors import LessonError
 
 REFERENCE = "reference"
 VOCABULARY = {f"course_lib.{name}" for name in ("check", "data", "draw", "expect", "processes", "scale", "verdict")}  # that checks share
@@ -193,7 +194,8 @@ def runs_of(commit, check, label, seeds, scale):
     """What `run_one` gives by the code of a commit, in a worktree and a process of its own."""
     worktree = ["git", "-C", str(answers.SOLUTIONS), "worktree"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*worktree, "add", "--quiet", "--detach", folder, commit], check=True)
+        if subprocess.run([*worktree, "add", "--quiet", "--detach", folder, commit]).returncode:
+            raise LessonError(f"the code of {commit!r} can't be checked out; git's message above says why")
         try:
             run = subprocess.run([sys.executable, "-c", RUNS_OF, check.lesson, check.name, label, scale.value, *map(str, seeds)], cwd=folder,
                                  env=os.environ | {"PYTHONPATH": folder}, check=True, stdout=subprocess.PIPE, text=True)

@@ -23,16 +23,13 @@ def main(argv=None, course=None):
     for add in COMMANDS:
         add(commands)
     arguments = parser.parse_args(argv)
-    from autograder.errors import LessonError
-    from course_lib import lessons
+    from course_lib.lessons import LessonError
     try:
         status = arguments.run(arguments, course or this_course())
         sys.stdout.flush()
         return status
     except LessonError as error:
-        return _say_problems(error.problems, arguments)
-    except lessons.LessonError as error:
-        return _say_problems([str(error)], arguments)
+        return _say_problems(getattr(error, "problems", [str(error)]), arguments)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and reader_is_gone():
             return 0
@@ -120,10 +117,10 @@ def run_build(arguments, course):
 
 def _build_elsewhere(arguments, course, lessons):
     from autograder import build
+    folder = build.outside(course, arguments.solved or arguments.source)
 
     def make(lesson):
-        path = build.build_to(course, lesson, arguments.solved or arguments.source,
-                              "solved" if arguments.solved else "source")
+        path = build.build_to(course, lesson, folder, "solved" if arguments.solved else "source")
         if arguments.execute:
             _execute(lesson, path, course)
         return {"lesson": lesson, "path": course.shown(path), "executed": arguments.execute}
@@ -240,9 +237,12 @@ and each wrong one with its own hint.""", """\
 examples:
   autograder gate gan_math                at the smoke scale, as the tests do
   autograder gate gan_math --scale cpu    at the scale of a learner's machine: minutes
-  autograder gate gan_math --only ring""", run_gate)
+  autograder gate gan_math --only ring
+  autograder gate gan_math --draws 20     whether chance lets a wrong answer pass""", run_gate)
     parser.add_argument("lesson", metavar="LESSON")
     parser.add_argument("--only", metavar="CHECK", action="append", help="this check only (may be repeated)")
+    parser.add_argument("--draws", metavar="N", type=_at_least_one, default=1,
+                        help="try in grading on N secret draws where nothing trains (default: 1)")
     _add_scale(parser, "smoke")
     parser.add_argument("--json", action="store_true", help="the problems as JSON")
 
@@ -257,7 +257,7 @@ def run_gate(arguments, course):
     if unknown:
         raise LessonError(f"{arguments.lesson} has no check {sorted(unknown)[0]!r}; it has: "
                           f"{', '.join(course.checks_of(arguments.lesson))}")
-    tried, problems = run(arguments.lesson, Scale(arguments.scale), arguments.only, lambda work: tqdm(work, unit="answer"))
+    tried, problems = run(arguments.lesson, Scale(arguments.scale), arguments.only, lambda work: tqdm(work, unit="answer"), arguments.draws)
     if not problems and not arguments.json:
         print(f"{arguments.lesson}: {_count(tried, 'answer')} met with the right verdict, in the notebook and in grading")
     return _say_problems(problems, arguments)
@@ -333,7 +333,7 @@ examples:
     parser.add_argument("--jobs", metavar="N", type=_at_least_one, help="processes at once (default: one for each core)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead")
     parser.add_argument("--regrade", action="store_true", help="judge again what is graded already; the gradebook is backed up")
-    parser.add_argument("--all-cells", action="store_true", 
+    parser.add_argument("--all-cells", action="store_true",
                         help="also run the lesson's other cells on the learner's code, for their plots; those graded already too")
     _add_scale(parser, None)
     parser.add_argument("--unsafe", action="store_true", help="run submissions without a sandbox, as you; every result says so")
@@ -356,7 +356,7 @@ def run_grade(arguments, course):
         print("UNSAFE: submissions run without a sandbox, as you, with all that you may do. Every result will say so.",
               file=sys.stderr)
     terms = Terms.of(course, arguments.lesson, arguments.scale and Scale(arguments.scale),
-                             isolated=not arguments.unsafe, all_cells=arguments.all_cells)
+                     isolated=not arguments.unsafe, all_cells=arguments.all_cells)
     with ExitStack() as stack:
         bars, passed_over = [], []
 
@@ -365,7 +365,7 @@ def run_grade(arguments, course):
             bars.append(stack.enter_context(  # none in a file
                 tqdm(desc=arguments.lesson, unit="hand-in", total=total, initial=total - left, file=sys.stderr, disable=None)))
 
-        def tell(result, done, total, fresh):
+        def tell(result, fresh):
             if not arguments.json:
                 tqdm.write(f"{_graded(result)}{'' if fresh else ' (as before)'}")
                 sys.stdout.flush()
@@ -469,7 +469,7 @@ def _students(arguments):
 
 def add_to_course(commands):
     """Called by `course`: its demos run on the solutions then, and it has `present`."""
-    commands.choices["demo"].set_defaults(notebook=_with_this_course(_solved))
+    commands.choices["demo"].set_defaults(notebook=lambda lesson: _solved(lesson, this_course()))
     parser = _parser(commands, "present", "the solutions, executed, with notes and slide marks: as a notebook and as one HTML file", """\
 Runs the instructor's notebook of a lesson, which takes as long as its trainings do, and writes DIR/<lesson>.ipynb, with slide
 marks and the instructor's notes, for JupyterLab, and DIR/<lesson>.html, one file that needs no network. What was run already isn't
@@ -479,7 +479,7 @@ examples:
   course present gan_math --out talk --again
   COURSE_SCALE=smoke course present gan_math              shorter trainings
   jupyter nbconvert --to slides --SlidesExporter.reveal_scroll=True presented/gan_math.ipynb
-                                                          slides of it; those ask a network for reveal.js""", _with_this_course(run_present))
+                                                          slides of it; those ask a network for reveal.js""", lambda arguments: run_present(arguments, this_course()))
     parser.add_argument("lesson", metavar="LESSON")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write (default: presented/ of the course)")
     parser.add_argument("--again", action="store_true", help="run it even if nothing has changed")
@@ -493,18 +493,6 @@ def run_present(arguments, course):
     for path in written:
         print(course.shown(path))
     return 0
-
-
-def _with_this_course(run):
-    """`run(argument, course)` as a function of the argument, whose errors `course` knows."""
-    def wrapped(argument):
-        from autograder.errors import LessonError
-        from course_lib import lessons
-        try:
-            return run(argument, this_course())
-        except LessonError as error:
-            raise lessons.LessonError(str(error)) from error
-    return wrapped
 
 
 def _solved(lesson, course):

@@ -9,11 +9,8 @@ in one zip, in which each is named after the hand-in as the system gave it:
     <class>/feedback/<lesson>.zip
 """
 
-import base64
-import os
 import re
 import secrets
-import stat
 import zipfile
 
 from course_lib.files import whole
@@ -21,7 +18,8 @@ from course_lib.verdict import FAILED, PASSED
 
 from autograder import page as pages
 from autograder.errors import LessonError
-from autograder.results import is_png
+from autograder.handin import Unreadable, read_file
+from autograder.results import png
 
 # The base64 of all pictures on a page.
 PICTURES_CHARACTERS = 16 * 1024**2
@@ -212,21 +210,10 @@ def _cells(result, lesson):
 def _output(kept, room):
     """One output of the re-run as (kind, what to show): a picture as base64, or an error's or any other text."""
     if "png" in kept:
-        picture = png(kept["png"], room)
-        return ("picture", picture) if picture else ("text", "(A picture that can't be shown: broken, or too large.)")
+        picture = png(kept["png"])
+        return ("picture", pages.Printable(picture)) if picture and len(picture) <= room else ("text", "(A picture that can't be shown: broken, or too large.)")
     kind = "error" if "error" in kept else "text"
     return kind, str(kept.get(kind, ""))
-
-
-def png(encoded, room=PICTURES_CHARACTERS):
-    """The base64 of a PNG, encoded anew; None for what isn't a PNG, has too many pixels, or is longer than `room`."""
-    if not isinstance(encoded, str) or len(encoded) > room:
-        return None
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except ValueError:
-        return None
-    return pages.Printable(base64.b64encode(data).decode()) if is_png(data) else None
 
 
 # --- Where nbgrader looks for it ---
@@ -244,7 +231,7 @@ def write_all(classroom, course, lesson, students=None):
     about, manual, written = pages.released(course, lesson), pages.manual_of(classroom, lesson, students), []
     for student in students or results:
         folder = classroom.root / "feedback" / student / lesson
-        _address(folder, results[student], _line_in(classroom.root / "submitted" / student / lesson / SECRET))
+        _address(folder, results[student], _secret_of(classroom, student, lesson))
         written.append(pages.write(folder / f"{lesson}.html", page(results[student], about, manual.get(student))))
     return written
 
@@ -275,10 +262,9 @@ def _address(folder, result, secret):
         pages.write(folder / SECRET, secrets.token_hex(64))
 
 
-def _line_in(path):
-    """The text in a small file of a submission; "" for none, or for anything but a plain file: links aren't followed."""
+def _secret_of(classroom, student, lesson):
+    """The secret that nbgrader's exchange has given a submission; "" where there is none."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="ascii", errors="replace") as file:
-            return file.read(1000) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
-    except OSError:
+        return read_file(classroom.root / "submitted", (student, lesson, SECRET)).decode("ascii", "replace")
+    except Unreadable:
         return ""

@@ -7,10 +7,10 @@ import ast
 import contextlib
 import functools
 import hashlib
-import json
 import math
 import os
 from dataclasses import dataclass
+from typing import Callable
 
 import nbformat
 
@@ -33,7 +33,7 @@ REFERENCE, STUB = "the reference", "the stub"
 
 @dataclass(frozen=True)
 class Trial:
-    """One answer put to one check. hint: a part of the sentence it must be met with, or None where it must pass.
+    """One answer put to one check. hint: a part of the sentence it must be met with; None where it must pass, and for the stub.
 
     answer: the wrong or alternative Answer; None for the reference and the stub.
     """
@@ -42,7 +42,7 @@ class Trial:
     label: str
     passes: bool
     hint: str | None
-    make_namespace: object
+    make_namespace: Callable
     answer: answers.Answer | None = None
 
     def problem(self, verdict):
@@ -57,18 +57,12 @@ class Trial:
 
 def trials(lesson):
     """All that the gate tries on `lesson`, check by check."""
-    reference = lambda: answers.reference_namespace(lesson)
-    stub = lambda: answers.stub_namespace(lesson)
-    wrong, right = answers.wrong_answers(lesson), answers.alternative_answers(lesson)
     for name in checks_of(lesson):
-        yield Trial(name, REFERENCE, True, None, reference)
-        yield Trial(name, STUB, False, None, stub)
-        for answer in wrong:
+        yield Trial(name, REFERENCE, True, None, lambda: answers.reference_namespace(lesson))
+        yield Trial(name, STUB, False, None, lambda: answers.stub_namespace(lesson))
+        for answer in (*answers.wrong_answers(lesson), *answers.alternative_answers(lesson)):
             if answer.check == name:
-                yield Trial(name, answer.label, False, answer.hint, answer.make_namespace, answer)
-        for answer in right:
-            if answer.check == name:
-                yield Trial(name, answer.label, True, None, answer.make_namespace, answer)
+                yield Trial(name, answer.label, answer.hint is None, answer.hint, answer.make_namespace, answer)
 
 
 def judge_in_notebook(lesson, trial, scale):
@@ -102,11 +96,11 @@ def _reference_passes(lesson, name, scale):
     return judge_locally(lesson, name, answers.reference_namespace(lesson), scale=scale).passed
 
 
-def judge_in_grading(lesson, trial, scale, boxes=None):
-    """The verdict on a secret draw against the reference itself; the answer runs in one of the `Boxes`, if they are given. A right one
-    is trained twice before it is failed, as in grading; a wrong one must be seen at once."""
+def judge_in_grading(lesson, trial, scale, boxes=None, draw=0):
+    """The verdict on a secret draw, one of several by number, against the reference itself; the answer runs in one of the `Boxes`, if they
+    are given. A right one is trained twice before it is failed, as in grading; a wrong one must be seen at once."""
     for attempt in range(TRAININGS if trial.passes else 1):
-        verdict = _judge_once(_Drawn.of(lesson, trial.check, scale, attempt), trial, boxes)
+        verdict = _judge_once(_Drawn.of(lesson, trial.check, scale, draw + attempt), trial, boxes)
         if not short_of_a_bound(checks_of(lesson)[trial.check], verdict, scale):
             break
     return verdict
@@ -127,8 +121,8 @@ class _Drawn:
         self.check, self.scale, self._secret, self._found, self._answers = check, scale, os.urandom(32), {}, {}
 
     @classmethod
-    @functools.lru_cache(maxsize=TRAININGS)
-    def of(cls, lesson, name, scale, attempt):
+    @functools.lru_cache(maxsize=32)
+    def of(cls, lesson, name, scale, number):
         return cls(checks_of(lesson)[name], scale)
 
     def draw(self):
@@ -202,25 +196,31 @@ class Boxes:
         self._open.clear()
 
 
-def run(lesson, scale, only=None, progress=iter):
+def run(lesson, scale, only=None, progress=iter, draws=1):
     """Try everything; returns (number of answers tried, [what is wrong]).
 
-    What trains takes minutes at a larger scale. It is kept in `solutions/<lesson>/calibration/gate.<scale>.jsonl`, so that an
-    interrupted run goes on where it was and the tests see whether it is out of date.
+    draws: on how many secret draws grading tries each answer, where nothing trains. One may let a wrong answer pass, or take it for another.
+
+    A right answer to a check that trains takes minutes at a larger scale. That it has passed is kept in
+    `solutions/<lesson>/calibration/gate.<scale>.txt`, so that an interrupted run goes on where it was and the tests see
+    whether it is out of date. What fails is tried again.
     """
     tried = [trial for trial in trials(lesson) if not only or trial.check in only]
-    problems, done = [], recorded(lesson, scale)
+    problems, done = [], _recorded(lesson, scale)
     with any_boxes(scale) as boxes:
         for trial in progress(tried):
-            for judged, more in ((judge_in_notebook, ()), (judge_in_grading, (boxes,))):
-                name = _name(lesson, trial, judged, scale)
-                if name not in done:
-                    done[name] = trial.problem(judged(lesson, trial, scale, *more))
-                    if scale is not Scale.SMOKE and _trains(lesson, trial):
-                        with _record_path(lesson, scale).open("a") as file:
-                            file.write(json.dumps({"trial": name, "problem": done[name]}, ensure_ascii=False) + "\n")
-                if done[name]:
-                    problems.append(f"{judged.__name__}: {done[name]}")
+            numbers = range(1 if checks_of(lesson)[trial.check].trains else draws)
+            for judged, more in ((judge_in_notebook, ()), *((judge_in_grading, (boxes, number)) for number in numbers)):
+                name = _name(lesson, trial, judged, scale) if scale is not Scale.SMOKE and _trains(lesson, trial) else None
+                if name in done:
+                    continue
+                if problem := trial.problem(judged(lesson, trial, scale, *more)):
+                    problems.append(f"{judged.__name__}: {problem}")
+                elif name:
+                    path = _record_path(lesson, scale)
+                    path.parent.mkdir(exist_ok=True)
+                    with path.open("a", encoding="utf-8") as file:
+                        file.write(f"{name}\n")
     return len(tried), problems
 
 
@@ -236,16 +236,15 @@ def any_boxes(scale):
         yield boxes
 
 
-def recorded(lesson, scale):
-    """{trial: its problem or None} of what was tried with the code as it is now, at a scale larger than smoke."""
+def _recorded(lesson, scale):
+    """The names of the trials that have passed, with this code or another."""
     path = _record_path(lesson, scale)
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    return {line["trial"]: line["problem"] for line in lines}
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
 
 
 def missing(lesson, scale):
-    """The trials that train and aren't recorded at this scale with the code as it is now."""
-    done = recorded(lesson, scale)
+    """The trials that train and haven't passed at this scale with the code as it is now."""
+    done = _recorded(lesson, scale)
     wanted = [_name(lesson, trial, judged, scale) for trial in trials(lesson) if _trains(lesson, trial)
               for judged in (judge_in_notebook, judge_in_grading)]
     return [name for name in wanted if name not in done]
@@ -261,4 +260,4 @@ def _name(lesson, trial, judged, scale):
 
 
 def _record_path(lesson, scale):
-    return answers.SOLUTIONS / lesson / "calibration" / f"gate.{scale.value}.jsonl"
+    return answers.SOLUTIONS / lesson / "calibration" / f"gate.{scale.value}.txt"

@@ -224,7 +224,7 @@ def _session(classroom, begin="BEGIN"):
 def backup(classroom):
     """Copy gradebook.db, consistent even while others write, to backups/. Returns the copy's path; None without gradebook.
 
-    The newest KEPT copies stay.
+    The newest KEPT copies stay. Raises LessonError when it can't be read, stays locked for PATIENCE s, or the copy can't be written.
     """
     path, folder = _database(classroom), classroom.root / "backups"
     if not path.is_file():
@@ -233,9 +233,11 @@ def backup(classroom):
     unfinished = folder / ".gradebook.unfinished"
     with writing(classroom):
         unfinished.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as gradebook, \
-                contextlib.closing(sqlite3.connect(unfinished)) as copy:
-            gradebook.backup(copy)
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as gradebook:
+                gradebook.execute("VACUUM INTO ?", [str(unfinished)])  # `gradebook.backup` would wait for a lock for ever
+        except sqlite3.Error as error:
+            raise LessonError(f"{path} can't be copied to {folder}: {error}") from None
         made = unfinished.rename(folder / f"gradebook-{_utc():%Y%m%dT%H%M%S.%fZ}.db")
         for old in sorted(folder.glob("gradebook-*.db"))[:-KEPT]:
             old.unlink()

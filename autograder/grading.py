@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -26,13 +25,13 @@ DEATHS = 1  # of workers that a submission may have seen, before it is tried alo
 
 
 def grade(classroom, course, lesson, *, terms=None, source=None, students=None, jobs=None, scheduler=None, regrade=False,
-          begin=lambda left, total, processes: None, tell=lambda result, done, total, fresh: None, pass_over=lambda names: None):
+          begin=lambda left, total, processes: None, tell=lambda result, fresh: None, pass_over=lambda names: None):
     """Grade the hand-ins in `source` (default: the class's submitted/) and return their Results, by student.
 
     terms: the Terms; by default those of this machine. students: only these. jobs: processes on this machine (default: its
     cores); scheduler: the address of a Dask scheduler instead. regrade: also what is graded already. begin: called before the
-    first is judged, with how many of how many are left, and by how many processes. tell: called for each result, with how
-    many of how many are done, and whether it was judged just now. pass_over: as for `handin.find`. Raises LessonError for what keeps the whole class from
+    first is judged, with how many of how many are left, and by how many processes. tell: called for each result, with
+    whether it was judged just now. pass_over: as for `handin.find`. Raises LessonError for what keeps the whole class from
     being graded.
     """
     terms = terms or Terms.of(course, lesson)
@@ -57,7 +56,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
             classroom.save(result)
             gradebook.write(classroom, result, released)
             results[result.student] = result
-            tell(result, len(results), len(handins), fresh)
+            tell(result, fresh)
 
         for each in handins:
             spliced, known = _spliced(released, each), classroom.load(lesson, each.student)
@@ -122,7 +121,8 @@ def _room(terms):
     if terms.gpu:
         import torch
         return max(1, torch.cuda.device_count())
-    return os.cpu_count() or 1
+    from dask.system import CPU_COUNT  # of those that we may use: a container or a batch job has some of the machine's
+    return CPU_COUNT
 
 
 @contextmanager

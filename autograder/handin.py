@@ -69,7 +69,6 @@ class Handin:
     """
 
     student: str
-    lesson: str
     data: bytes | None
     submitted: str | None = None
     problem: str = ""
@@ -77,7 +76,7 @@ class Handin:
     reply: str = ""
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """A file that isn't read. The message goes on from its name: "is a link, …"."""
 
 
@@ -93,7 +92,7 @@ class _File:
 
     def content(self):
         if self.why_not:
-            raise _Unreadable(self.why_not)
+            raise Unreadable(self.why_not)
         return self.read()
 
 
@@ -126,7 +125,7 @@ def find(source, lesson, students=None, others=(), pass_over=lambda names: None)
         folder = source.parent
         if folder.name == lesson == source.stem:  # out of nbgrader's submitted/
             return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students, others, pass_over)
-        file = _File((source.name,), read=lambda: _read_file(folder, (source.name,)))
+        file = _File((source.name,), read=lambda: read_file(folder, (source.name,)))
         return _handins([file], source, lesson, students, others, pass_over)
     if not source.is_file():
         raise LessonError(f"{source}: there is no such folder, zip or notebook")
@@ -254,7 +253,7 @@ def _handin(found, student, lesson):
     else:
         try:
             data = chosen.file.content()
-        except _Unreadable as error:
+        except Unreadable as error:
             problem = f"{_shown(chosen.name)} {error}"
         if len(candidates) > 1:
             notes.append(f"{len(candidates)} notebooks were handed in; {_shown(chosen.name)}, the newest, was taken")
@@ -268,13 +267,13 @@ def _handin(found, student, lesson):
     for stamp in stamps:
         try:
             submitted = _moment(stamp.file.content()[:100].decode("ascii", "replace").strip())
-        except _Unreadable:
+        except Unreadable:
             submitted = None
         if not submitted:
             notes.append("its timestamp.txt holds no date, so it isn't known when it was handed in")
     first, *inner = (chosen or found[0]).file.parts
     reply = f"{first}/{lesson}.html" if inner else f"{os.path.splitext(first)[0]}.html"
-    return Handin(student, lesson, data, submitted, problem, tuple(notes), reply)
+    return Handin(student, data, submitted, problem, tuple(notes), reply)
 
 
 def _candidates(found, lesson):
@@ -338,12 +337,12 @@ def _in_folder(root, above=()):
             elif entry.is_dir() and len(parts) < MAX_DEPTH:
                 todo.append(parts)
             elif entry.is_file():
-                yield _File((*above, *parts), entry.stat().st_mtime, functools.partial(_read_file, root, parts))
+                yield _File((*above, *parts), entry.stat().st_mtime, functools.partial(read_file, root, parts))
             else:
                 yield _File((*above, *parts), why_not=IRREGULAR)
 
 
-def _read_file(root, parts):
+def read_file(root, parts):
     """The bytes of a regular file below the folder `root`, without following a link on the way."""
     try:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
@@ -356,25 +355,25 @@ def _read_file(root, parts):
             os.close(folder)
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise _Unreadable(IRREGULAR)
+                raise Unreadable(IRREGULAR)
             with open(file, "rb", closefd=False) as opened:
                 return _capped(iter(lambda: opened.read(1024**2), b""))
         finally:
             os.close(file)
     except OSError as error:
         linked = os.path.islink(root.joinpath(*parts))
-        raise _Unreadable(LINK if linked else f"can't be read ({error.strerror})") from None
+        raise Unreadable(LINK if linked else f"can't be read ({error.strerror})") from None
 
 
 def _capped(chunks, packed=None):
-    """The chunks as one; raises _Unreadable as soon as they are too many. packed: what they were before, in bytes."""
+    """The chunks as one; raises Unreadable as soon as they are too many. packed: what they were before, in bytes."""
     data, size = [], 0
     for chunk in chunks:
         size += len(chunk)
         if size > MAX_BYTES:
-            raise _Unreadable(f"is larger than {MAX_BYTES // 1024**2} MB, which is the most that is read")
+            raise Unreadable(f"is larger than {MAX_BYTES // 1024**2} MB, which is the most that is read")
         if packed is not None and size > 1024**2 + MAX_RATIO * packed:
-            raise _Unreadable(f"is packed more than {MAX_RATIO}:1, as no notebook is")
+            raise Unreadable(f"is packed more than {MAX_RATIO}:1, as no notebook is")
         data.append(chunk)
     return b"".join(data)
 
@@ -411,21 +410,21 @@ def _unwrapped(files, lesson):
 def _read_member(archive, info, left):
     """The bytes of a zip's member. left: [what may still be unpacked from the zip], counted down."""
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise _Unreadable(LINK)
+        raise Unreadable(LINK)
     if info.flag_bits & 1:
-        raise _Unreadable("is encrypted")
+        raise Unreadable("is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Unreadable("is packed in a way that no LMS uses")
+        raise Unreadable("is packed in a way that no LMS uses")
 
     def chunks(opened):
         while chunk := opened.read(1024**2):
             left[0] -= len(chunk)
             if left[0] < 0:
-                raise _Unreadable(f"isn't read: the zip holds more than {MAX_ZIP_BYTES // 1024**2} MB; divide it")
+                raise Unreadable(f"isn't read: the zip holds more than {MAX_ZIP_BYTES // 1024**2} MB; divide it")
             yield chunk
 
     try:
         with archive.open(info) as opened:
             return _capped(chunks(opened), packed=min(info.compress_size, os.fstat(archive.fp.fileno()).st_size))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OSError) as error:
-        raise _Unreadable(f"can't be unpacked ({error})") from None
+        raise Unreadable(f"can't be unpacked ({error})") from None

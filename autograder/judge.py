@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 import torch
 
 from autograder import answers, record
+from autograder.box import CUT, PICTURE_BYTES, PICTURES, TEXT_CHARACTERS
 from autograder.results import Judged, Question, Result, is_png
 from autograder.sandbox import BoxGone
 from autograder.splice import Spliced
@@ -27,7 +28,6 @@ from course_lib.student import Student
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, NotGraded, Verdict
 from course_lib.worker import Worker
 
-TEXT_CHARACTERS, PICTURES, PICTURE_BYTES = 30_000, 12, 1024**2  # of one cell's outputs
 TRAININGS = 2
 UNDEFINED = re.compile(r"`(\w+)` isn't defined|name '(\w+)' is not defined")
 
@@ -112,9 +112,8 @@ class Judge:
         return None
 
     def _questions(self, spliced):
-        written = {cell.id: spliced.sources.get(cell.id, cell.source) != cell.source for cell in self._answer_cells()}
-        return [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points, None if written[cell.id] else 0,
-                         written[cell.id]) for cell in self._answer_cells()]
+        return [Question(cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points, None if written else 0, written)
+                for cell in self._answer_cells() for written in [spliced.sources.get(cell.id, cell.source) != cell.source]]
 
     def _answer_cells(self):
         return [cell for cell in self.released.cells
@@ -205,31 +204,30 @@ class _Run:
         while True:
             self._close_box()
             self._box, self.started = self._judge.sandbox.open(self._over, data), True
-            ended = self._run_cells(cells or graded_code(self._judge.released))
-            if not ended:
+            if self._run_cells(cells or graded_code(self._judge.released)):
                 return self._box
 
     def _run_cells(self, cells):
-        start = time.perf_counter()
+        """Run the cells, but for those that ended a box before. Returns whether all have run; False when one has ended this box."""
         self._errors = {}
         for cell in cells:
             if cell.id in self._stopped:
                 continue
+            start = time.perf_counter()
             try:
                 outputs, error = self._box.run_cell(self.spliced.sources.get(cell.id, cell.source))
             except BoxGone as gone:
                 self._stopped[cell.id] = str(gone)
                 self._outputs[cell.id] = [{"error": _sentence(gone)}]
                 self.notes.append(f"The cell {cell.id} was stopped: {gone}.")
-                return True
+                return False
             finally:
                 self.cells_seconds += time.perf_counter() - start
-                start = time.perf_counter()
             self._outputs[cell.id] = _outputs(outputs)
             if error:
                 self._errors[cell.id] = _error(error)
                 self._outputs[cell.id].append({"error": _error(error)})
-        return False
+        return True
 
     def _close_box(self):
         if self._box:
@@ -266,7 +264,7 @@ def _all_code(released):
 
 def _outputs(outputs):
     """What a box says a cell showed, as results keep it; anything out of form is left out."""
-    kept, room, pictures = [], TEXT_CHARACTERS, 0
+    kept, room, pictures = [], TEXT_CHARACTERS + len(CUT), 0
     for output in outputs:
         text, picture = (output.get("text"), output.get("png")) if isinstance(output, dict) else (None, None)
         if isinstance(text, str) and room > 0:

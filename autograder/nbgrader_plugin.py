@@ -64,11 +64,11 @@ def _start(converter):
     """
     if "CourseGrading" not in converter.config and not (Path(converter.coursedir.root) / "grading.secret").exists():
         return BaseConverter.start(converter)
-    from autograder.errors import LessonError
+    from course_lib.lessons import LessonError
     try:
         _autograde(converter.coursedir, converter.log)
     except LessonError as error:
-        for problem in error.problems:
+        for problem in str(error).splitlines():
             converter.log.error(problem)
         raise NbGraderException("nothing more was graded") from None
 

@@ -17,7 +17,7 @@ import nbformat
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
-from autograder.build import BEGIN, END, execute, notebooks, outside, write
+from autograder.build import execute, notebooks, outside, without_marks, write
 from course_lib.files import whole
 
 WIDGET, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
@@ -65,7 +65,7 @@ def marked(notebook):
     """The notebook, with a slide mark on each cell, text in a cell for each heading, and without the lines that enclose solutions."""
     notebook.cells = [part for cell in notebook.cells for part in _parts(cell)]
     for number, cell in enumerate(notebook.cells):
-        cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
+        cell.source = without_marks(cell.source)
         tags, heading = cell.metadata.get("tags", ()), _HEADING.match(cell.source) if cell.cell_type == "markdown" else None
         if "instructor" in tags and "demo" not in tags:
             kind = "notes"

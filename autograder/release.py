@@ -7,8 +7,7 @@ In the zip, below one folder named after the project:
     pyproject.toml, setup.sh, Makefile, environment.yml    what `make lab` and conda set up from
     README.md, LICENSE                the latter if there is one
 
-pyproject.toml goes in without the package and the command `autograder`, so that it installs there. In every one of the
-single files, lines from one that has BEGIN STAFF in it to one that has END STAFF are left out (in a comment of whatever
+In every one of the single files, lines from one that has BEGIN STAFF in it to one that has END STAFF are left out (in a comment of whatever
 language the file is in): what learners have no use for.
 
 The same files give the same bytes: sorted, with one date.
@@ -39,7 +38,7 @@ def release(course, out=None, lessons=()):
     Raises LessonError with one line for each thing that keeps it from being released; then nothing is written.
     """
     lessons = course.choose(lessons)
-    wrong = problems(course, lessons, recorded=False) + orphans(course) or problems(course, lessons)
+    wrong = problems(course, lessons) + orphans(course)
     if wrong:
         raise LessonError(wrong)
     if not lessons:
@@ -90,11 +89,7 @@ def _for_learners(name, text):
             kept.append(line)
     if opened:
         raise LessonError(f"{name}:{opened}: this BEGIN STAFF is never closed by END STAFF")
-    text = "".join(kept)
-    if name == "pyproject.toml":
-        text = re.sub(r'^autograder *= *"autograder\..*"\n', "", text, flags=re.MULTILINE)
-        text = re.sub(r',\s*"autograder"|"autograder"\s*,\s*', "", text)
-    return text
+    return "".join(kept)
 
 
 def _installs(files):
@@ -130,11 +125,11 @@ def leaks_in(course, files):
         personal = next((place for place in here if place in text), None) or PERSONAL_PATH.search(text)
         if personal:
             found.append(f"{name}: holds a path of somebody's machine: {_around(text, personal)}")
-        if name.endswith(".ipynb"):
-            found += [f"{name}: cell `{cell.get('id')}` has outputs" for cell in json.loads(content)["cells"]
-                      if cell.get("outputs") or cell.get("execution_count")]
-            found += [f"{name}: cell `{cell.get('id')}` is for instructors" for cell in json.loads(content)["cells"]
-                      if "instructor" in cell.get("metadata", {}).get("tags", ())]
+        for cell in json.loads(content)["cells"] if name.endswith(".ipynb") else ():
+            if cell.get("outputs") or cell.get("execution_count"):
+                found.append(f"{name}: cell `{cell.get('id')}` has outputs")
+            if "instructor" in cell.get("metadata", {}).get("tags", ()):
+                found.append(f"{name}: cell `{cell.get('id')}` is for instructors")
         if PurePosixPath(name).parts[0] not in ("lessons", "course_lib", *FILES):
             found.append(f"{name}: isn't on the list of what a release holds")
     return found

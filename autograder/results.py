@@ -5,6 +5,7 @@
 Everything else (gradebook, notebooks, feedback, report) is made from these, as often as one likes.
 """
 
+import base64
 import json
 import os
 import re
@@ -23,6 +24,15 @@ GRADED = "graded"
 PNG, PIXELS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16_000_000
 # What a student's id may be; it becomes the name of files and folders.
 STUDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
+
+
+def png(encoded):
+    """The base64 of a PNG, encoded anew, so that it holds nothing else; None for what isn't a PNG, or has too many pixels."""
+    try:
+        data = base64.b64decode("".join(encoded.split()), validate=True)
+    except (AttributeError, ValueError):  # no text, or no base64
+        return None
+    return base64.b64encode(data).decode() if is_png(data) else None
 
 
 def is_png(data):

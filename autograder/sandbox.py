@@ -37,6 +37,7 @@ READY_S = 600
 FORK_S = 60  # it takes 0.05 s of a processor's time
 DONE_S = 10  # the fork of a check has nothing left to do
 PATIENCE = 3  # a limit in seconds may become so many times as long where others take the processor; that in all doesn't
+NO_WALLS = "bubblewrap could not build the walls"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -60,7 +61,7 @@ class Limits:
 
     @classmethod
     def at(cls, scale):
-        """The limits for a scale; a training check may take ten times what it is made for."""
+        """The limits for a scale; a check that trains may take many times what it is made for."""
         return cls(train_s=scale.pick(smoke=60, cpu=300, gpu=900))
 
 
@@ -190,11 +191,9 @@ class Box:
             self.sandbox.bwrap(self._data, "--info-fd", str(told), "/bin/sh", "-c", "echo; exec cat"), pass_fds=[told], env={}, cwd="/",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(told)
-        with os.fdopen(inside) as info:
-            # It tells before the walls stand; the sleeper's first byte comes when they do.
-            if not self._process.stdout.read(1):
-                raise BoxGone("bubblewrap could not build the walls")
-            self._init = json.load(info)["child-pid"]
+        self._init = _first_inside(inside)
+        if not self._process.stdout.read(1):  # it tells before the walls stand; the sleeper's first byte comes when they do
+            raise BoxGone(NO_WALLS)
         process = os.pidfd_open(self._init)
         try:
             self._roots = self._init, self.sandbox.fork(its.fileno(), process)
@@ -216,8 +215,7 @@ class Box:
         self._init = self._process.pid
         if told is not None:
             os.close(told)
-            with os.fdopen(inside) as info:
-                self._init = json.load(info)["child-pid"]
+            self._init = _first_inside(inside)
         self._roots = [self._init]
         with open(f"/proc/{self._process.pid}/oom_score_adj", "w") as file:
             file.write("1000")
@@ -422,6 +420,15 @@ def _line_to_a_process():
     mine, its = socket.socketpair()
     its.setblocking(True)
     return mine, its
+
+
+def _first_inside(told):
+    """The pid of the first process within the walls, which bubblewrap tells at the descriptor `told`. Raises BoxGone where it tells nothing."""
+    with os.fdopen(told) as info:
+        said = info.read()
+    if not said:
+        raise BoxGone(NO_WALLS)
+    return json.loads(said)["child-pid"]
 
 
 def _line(channel, seconds):

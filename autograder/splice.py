@@ -22,8 +22,6 @@ too, where a space changes neither meaning nor much of the look; and no program 
 Addresses written out, https://…, become links of themselves; their looks can't deceive.
 """
 
-import base64
-import binascii
 import copy
 import hashlib
 import json
@@ -34,7 +32,7 @@ from dataclasses import dataclass, field
 import nbformat
 
 from autograder.handin import MAX_BYTES
-from autograder.results import is_png
+from autograder.results import png
 from course_lib.card import printable
 
 MAX_CELL = 20_000  # characters
@@ -236,8 +234,8 @@ def fill(released, sources, outputs=None):
 
 def _output(output, cell_id):
     (kind, content), = output.items()
-    if kind == "png" and (png := _png(content)):
-        return nbformat.v4.new_output("display_data", {"image/png": png},
+    if kind == "png" and (picture := png(content)):
+        return nbformat.v4.new_output("display_data", {"image/png": picture},
                                       metadata={"image/png": {"alt": f"A picture made by the cell {cell_id}"}})
     if kind == "error":
         lines = printable(content).strip("\n").split("\n")
@@ -247,12 +245,3 @@ def _output(output, cell_id):
                                       evalue=message.strip() if is_name else lines[-1])
     text = printable(content) if kind == "text" else "[something that is neither text nor a PNG picture was left out]\n"
     return nbformat.v4.new_output("stream", name="stdout", text=text)
-
-
-def _png(content):
-    """The base64 without white space, or None if it is no PNG."""
-    packed = "".join(str(content).split())
-    try:
-        return packed if is_png(base64.b64decode(packed, validate=True)) else None
-    except (binascii.Error, ValueError):
-        return None

@@ -22,11 +22,11 @@ class Terms:
     """On what terms submissions are judged. root: of the course. data, cache: for $COURSE_DATA and $COURSE_CACHE. isolated:
     False for `--unsafe`. all_cells: also run the cells that grading doesn't need, for their pictures."""
 
-    root: str
+    root: Path
     lesson: str
     scale: Scale
-    data: str | None = None
-    cache: str | None = None
+    data: Path | None = None
+    cache: Path | None = None
     isolated: bool = True
     all_cells: bool = False
     limits: Limits | None = None
@@ -35,8 +35,8 @@ class Terms:
     def of(cls, course, lesson, scale=None, **others):
         """The terms for a lesson of `course`; the scale is this machine's own if none is given."""
         data, cache = os.environ.get("COURSE_DATA"), cache_dir()
-        return cls(str(course.root), lesson, scale or current_scale(), data and str(Path(data).expanduser()),
-                   str(cache) if cache.is_dir() else None, **others)
+        return cls(course.root, lesson, scale or current_scale(), Path(data).expanduser() if data else None,
+                   cache if cache.is_dir() else None, **others)
 
     @property
     def gpu(self):
@@ -44,14 +44,12 @@ class Terms:
 
     def sandbox(self):
         """The Sandbox for these terms, not opened yet. Raises NoIsolation."""
-        root = Path(self.root)
-        sights = Sights(root / "course_lib", root / "lessons" / self.lesson, self.data and Path(self.data),
-                        self.cache and Path(self.cache), self.gpu)
+        sights = Sights(self.root / "course_lib", self.root / "lessons" / self.lesson, self.data, self.cache, self.gpu)
         return Sandbox(sights, self.scale, self.limits, self.isolated)
 
     def released(self):
         """The lesson's released notebook."""
-        return nbformat.read(Path(self.root) / "lessons" / self.lesson / f"{self.lesson}.ipynb", as_version=4)
+        return nbformat.read(self.root / "lessons" / self.lesson / f"{self.lesson}.ipynb", as_version=4)
 
 
 def judge_submission(terms, secret, keys, student, spliced, known):

@@ -153,7 +153,7 @@ def _exercise(cell, stub, source, marks, solutions):
     answer.id = f"{cell.id}-answer"
     if cell.cell_type == "code":
         cell.source = stub
-        answer.source = "\n".join(line for line in answer.source.split("\n") if line.strip() not in (build.BEGIN, build.END))
+        answer.source = build.without_marks(answer.source)
         answer.metadata["tags"] = ["hide-input"]
         if solutions:
             cell.outputs = []
@@ -226,8 +226,7 @@ def problems(course, lesson, made, solutions=False):
         text = "\n".join([cell.source, *(text for output in outputs for text in _texts(output))])
         found += [f"{lesson}: cell `{cell.id}` shows line {number} of {course.shown(course.source(lesson))}, which readers don't get: `{line}`"
                   for number, line in secrets if build.leaks(line, text)]
-        personal = str(course.root) if str(course.root) in text else PERSONAL_PATH.search(text)
-        if personal:
+        if str(course.root) in text or PERSONAL_PATH.search(text):
             found.append(f"{lesson}: cell `{cell.id}` shows a path of this machine")
         found += [f"{lesson}: cell `{cell.id}` shows a picture without a text: give the figure a title or labels, or the output an alt"
                   for output in outputs if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt")]

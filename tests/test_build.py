@@ -233,6 +233,8 @@ REFUSED = {
     "a place that is no number": (("builds_on: []", "place: first"), "place is 'first'"),
     "a common line that no solution has": (("builds_on: []", "common: ['total = 0']"), "common is ['total = 0']; it is a list of lines"),
     "unknown lesson to build on": (("builds_on: []", "builds_on: [calculus]"), "builds_on is ['calculus']"),
+    "keys at its own depth": (("#   course:\n#     title: Means and spreads\n#     minutes: 5\n#     builds_on: []\n", "#   course:\n#   title: Means and spreads\n"), "`course:` is None; what the front matter says of the lesson stands below it"),
+    "a lesson to build on that is none": (("builds_on: []", "builds_on: [{a: b}]"), "it is a list of other lessons"),
     "other front matter": (("# jupyter:\n#   course:", "# course:\n#   more:"), ":1: the front matter can't be read"),
     "text before the first cell": (("# %% [markdown]\n# # Means", "x = 1\n\n# %% [markdown]\n# # Means"), ":1: something stands before"),
 }

@@ -592,3 +592,16 @@ def test_a_backup_is_whole_and_only_the_newest_stay(classroom, released, monkeyp
     kept.root.mkdir()
     shutil.copy(made[-1], kept.root / "gradebook.db")
     assert gradebook.totals(kept, "toy") == gradebook.totals(classroom, "toy")
+
+
+def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(classroom, monkeypatch):
+    monkeypatch.setattr(gradebook, "PATIENCE", 0.2)
+    path = classroom.root / "gradebook.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LessonError, match="can't be copied to .*: database is locked"):
+            gradebook.backup(classroom)
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(LessonError, match="can't be copied to .*: file is not a database"):
+        gradebook.backup(classroom)
+    assert not list((classroom.root / "backups").glob("*.db"))

@@ -134,9 +134,8 @@ def test_nothing_is_run_twice(folder):
     folder, _ = folder
     told, before = [], {path: path.read_bytes() for path in folder.glob("results/*/*.json")}
     grading.grade(ClassFolder(folder), cli.this_course(), LESSON, terms=task.Terms.of(cli.this_course(), LESSON, Scale.SMOKE),
-                  tell=lambda result, done, total, fresh: told.append((result.student, done, total, fresh)))
-    assert {(student, fresh) for student, _, _, fresh in told} == {(name, False) for name in ("ada", "grace", "mallory", "kaput")}
-    assert [done for _, done, _, _ in told] == [1, 2, 3, 4]
+                  tell=lambda result, fresh: told.append((result.student, fresh)))
+    assert sorted(told) == [(name, False) for name in ("ada", "grace", "kaput", "mallory")]
     assert {path: path.read_bytes() for path in before} == before
     for student in ("ada", "kaput"):
         assert grading.current(ClassFolder(folder), cli.this_course(), LESSON, student) is None  # it goes by this machine's scale
@@ -232,7 +231,7 @@ def test_where_grading_itself_fails_it_is_tried_again(tmp_path, monkeypatch):
         return len(tries.read_text())
 
     monkeypatch.setattr(grading, "judge_submission", fails)
-    terms = task.Terms(str(ROOT), LESSON, Scale.SMOKE)
+    terms = task.Terms(ROOT, LESSON, Scale.SMOKE)
     with grading._cluster(1, None, terms, 1) as client:
         outcomes = dict(grading._outcomes(client, terms, b"", {}, dict.fromkeys(("always", "once", "never"), (None, None, None))))
     failed = "Grading itself failed (TimeoutError: the machine was busy). Please report it."
@@ -320,9 +319,9 @@ def test_the_secret_is_made_once_and_for_its_owner(tmp_path):
 
 
 def test_what_is_said_of_a_hand_in_is_said_of_the_newest(tmp_path):
-    late = grading._dated(Result("ada", LESSON, [], notes=["gan_value: has no text"]), Handin("ada", LESSON, b"", notes=("Canvas says that it was late",)))
+    late = grading._dated(Result("ada", LESSON, [], notes=["gan_value: has no text"]), Handin("ada", b"", notes=("Canvas says that it was late",)))
     assert late.all_notes == ["Canvas says that it was late", "gan_value: has no text"]
-    assert grading._dated(late, Handin("ada", LESSON, b"")).all_notes == ["gan_value: has no text"]
+    assert grading._dated(late, Handin("ada", b"")).all_notes == ["gan_value: has no text"]
 
 
 def test_with_all_cells_what_was_graded_without_is_not_done(folder):

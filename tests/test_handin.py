@@ -59,7 +59,7 @@ def test_nbgraders_submitted_folder(tmp_path):
     put(tmp_path, "bea/gan_math/timestamp.txt", data=b"2015-02-02 15:58:23.948203 UTC\n")
     put(tmp_path, "bea/sanet/sanet.ipynb", "bea/gan_math/.ipynb_checkpoints/gan_math-checkpoint.ipynb")
     first, second = find(tmp_path, "gan_math")
-    assert first == handin.Handin("al@x.org", "gan_math", NOTEBOOK, submitted=None, problem="", notes=(), reply="al@x.org/gan_math.html")
+    assert first == handin.Handin("al@x.org", NOTEBOOK, submitted=None, problem="", notes=(), reply="al@x.org/gan_math.html")
     assert (second.student, second.submitted, second.notes) == ("bea", "2015-02-02T15:58:23.948203+00:00", ())
 
 
@@ -280,7 +280,7 @@ def test_a_folder_that_becomes_a_link_is_not_followed(tmp_path):
     reader, = [file for file in handin._in_folder(tmp_path) if file.parts[0] == "a"]
     (tmp_path / "a" / "gan_math").rename(tmp_path / "moved")
     (tmp_path / "a" / "gan_math").symlink_to(tmp_path / "outside")
-    with pytest.raises(handin._Unreadable):
+    with pytest.raises(handin.Unreadable):
         reader.content()
 
 
@@ -310,7 +310,7 @@ def test_what_may_not_be_read_says_so(tmp_path):
     put(tmp_path, "bea.ipynb", "cy.ipynb")
     reader = next(file for file in handin._in_folder(tmp_path) if file.parts == ("bea.ipynb",))
     (tmp_path / "bea.ipynb").unlink()
-    with pytest.raises(handin._Unreadable, match="can't be read"):
+    with pytest.raises(handin.Unreadable, match="can't be read"):
         reader.content()
 
 

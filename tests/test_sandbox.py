@@ -12,6 +12,7 @@ import torch
 from conftest import ROOT, need
 
 from autograder import task, walls
+from autograder.judge import _outputs
 from autograder.sandbox import BoxGone, Limits, Sandbox, _descendants, _kept_waiting
 from course_lib import wire
 from course_lib.scale import Scale
@@ -157,7 +158,10 @@ def test_outputs_are_text_and_pictures_only(box):
 
 
 def test_a_long_output_is_cut(box):
-    assert len(shown(box, "print('x' * 10**7)")) < 40_000
+    long = shown(box, "print('x' * 10**7)")
+    assert len(long) < 40_000 and long.endswith("… (cut: too long)")
+    kept, = _outputs([{"text": long}])  # as the judge takes it
+    assert kept["text"] == long
     assert shown(box, "import os\nfor _ in range(100): os.write(1, b'x' * 10**6)") == ""
 
 

@@ -107,10 +107,17 @@ version = "1.2"
 
 [project.scripts]
 course = "course_lib.cli:main"
+# BEGIN STAFF
 autograder = "autograder.cli:main"
+# END STAFF
 
 [tool.setuptools]
-packages = ["course_lib", "course_lib.checks", "autograder"]
+packages = [
+    "course_lib", "course_lib.checks",
+    # BEGIN STAFF
+    "autograder",
+    # END STAFF
+]
 
 [tool.setuptools.package-data]
 "course_lib.checks" = ["*.snapshot"]
