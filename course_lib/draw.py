@@ -52,8 +52,12 @@ class Draw:
         return float((self._bits.random_raw() >> 11) * 2.0**-53 + 2.0**-54) * (high - low) + low  # as uniform, some hundred times in a check
 
     def seed(self):
-        """An int for torch.manual_seed."""
+        """An int for torch.manual_seed. It has 31 bits, and all can be tried: what must stay hidden is seeded by `nonce`."""
         return int(self._bits.random_raw() >> 33)
+
+    def nonce(self):
+        """A text of 128 bits, too many to be tried."""
+        return "".join(f"{raw:016x}" for raw in self._bits.random_raw(2).tolist())
 
 
 def public_draw(lesson, check, scale=Scale.CPU):

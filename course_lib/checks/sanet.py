@@ -49,6 +49,7 @@ def adaptive(student, reference, draw):
     together = torch.tensor([[3.0, 4.0]] * 4 + [[9.0, 9.0]], dtype=torch.float64)
     expect.agree(student, reference, "adaptive_sigmas", together, atol=1e-6)
     expect.agree(student, reference, "adaptive_sigmas", heads(5).float(), rtol=1e-4, atol=1e-6)
+    expect.agree(student, reference, "adaptive_sigmas", draw.branch("two").uniform(2, 2, high=50.0))
     maps = draw.uniform(2, 1, 24, 48)
     for factor in (4, 8, 3, 1):
         expect.agree(student, reference, "shrink", maps, factor)
@@ -63,7 +64,7 @@ def adaptive(student, reference, draw):
 def aggregation(student, reference, draw):
     """The scale aggregation module: four branches, four scales (Cao et al. 2018, Section 3.1)."""
     numbers = draw.normal(3_000)
-    for args in ([3, 2, False], [8, 2], [5, 3, True, "batch"], [4, 2, True, "none"], [3, 2, True], [6, 2, False], [2, 4]):
+    for args in ([3, 2, False], [8, 2], [5, 3, True, "batch"], [4, 2, True, "none"], [3, 2, True], [6, 2, False], [2, 4], [3, 2, False, "batch"]):
         agree_module(student, reference, f"`ScaleAggregation({', '.join(map(repr, args))})`", of_module, "ScaleAggregation", args, numbers,
                      draw.normal(2, args[0], 9, 10))
 
@@ -263,7 +264,7 @@ def training(student, reference, draw):
     """Your net, counting in scenes that it has never seen."""
     size = draw.scale.pick(smoke=48, cpu=64, gpu=256)
     images, heads, _ = scenes(TRAIN_CAMERAS, draw.scale.pick(smoke=412, cpu=824), size, "training")
-    heldout, true_heads, camera = scenes(TEST_CAMERAS, draw.scale.pick(smoke=150, cpu=200), size, draw.seed() if draw.secret else "public")
+    heldout, true_heads, camera = scenes(TEST_CAMERAS, draw.scale.pick(smoke=150, cpu=200), size, draw.nonce() if draw.secret else "public")
     if draw.secret:  # a net that was trained elsewhere knows other colours
         colours, negative = draw.permutation(3), draw.integers(0, 2, 1).item()
         images, heldout = (255 - each[:, colours] if negative else each[:, colours] for each in (images, heldout))
