@@ -58,6 +58,7 @@ def vgg(student, reference, draw):
                           "Hand the argument `dropout` on to `nn.Dropout`.")
     for depth in (11, 13, 16, 19):  # of so many hidden units some are below 0, all but surely
         agree_module(student, reference, f"VGG-{depth}", of_module, "vgg", [depth, 4, 3, 2, 16, 0.0], numbers, images)
+    agree_module(student, reference, "VGG-11 for 5 classes, of width 3", of_module, "vgg", [11, 5, 3, 3, 16, 0.0], numbers, images)
     agree_module(student, reference, "VGG-11 of images with 2 channels", of_module, "vgg", [11, 4, 2, 2, 16, 0.0], numbers, images[:, :2])
     expect.agree_run(student, reference, in_eval_mode, numbers, images, using=[filled], rtol=1e-8, atol=1e-9, what="VGG-11 in eval mode",
                      hint="In eval mode dropout must let everything through: use `nn.Dropout`, which knows the mode, and hand it "
@@ -108,7 +109,7 @@ def residual(student, reference, draw):
     """The residual block of ResNet-18 and -34, with and without a change of shape (He et al. 2016)."""
     numbers = draw.normal(2_000)
     # Channels and stride change one by one before they do together: so an error tells which half of the shortcut's condition is missing.
-    for channels, args in ((4, [4, 4]), (3, [3, 4, 1]), (4, [4, 4, 2]), (3, [3, 4, 2])):
+    for channels, args in ((4, [4, 4]), (3, [3, 4, 1]), (4, [4, 4, 2]), (3, [3, 4, 2]), (8, [8, 4])):
         shape = f"{args[0]} to {args[1]} channels, stride {(args + [1])[2]}"
         agree_module(student, reference, f"`BasicBlock`, {shape}", of_module, "BasicBlock", args, numbers, draw.normal(2, channels, 6, 6))
 
@@ -125,7 +126,8 @@ def variants(student, reference, draw):
     numbers = draw.normal(2_000)
     # Four channels and more: of two, both may be silenced by their ReLUs under some weights, and with them a mistake before.
     for name, args in (("Bottleneck", [3, 4, 1]), ("Bottleneck", [16, 4]), ("Bottleneck", [16, 4, 2]),
-                       ("PreActivation", [4, 4]), ("PreActivation", [3, 4, 1]), ("PreActivation", [4, 4, 2]), ("PreActivation", [3, 4, 2])):
+                       ("PreActivation", [4, 4]), ("PreActivation", [3, 4, 1]), ("PreActivation", [4, 4, 2]), ("PreActivation", [3, 4, 2]),
+                       ("Bottleneck", [20, 4]), ("PreActivation", [8, 4])):
         agree_module(student, reference, f"`{name}`, {args[0]} channels in, stride {(args + [1])[2]}", of_module, name, args, numbers,
                      draw.normal(2, args[0], 6, 6))
 
@@ -159,6 +161,9 @@ def resnet(student, reference, draw):
                      [counts, 3, 2, 4, True], numbers, small)
     agree_module(student, reference, "`ResNet` of BasicBlock × (1, 1) for large images", of_resnet, "BasicBlock",
                  [(1, 1), 3, 2, 4], numbers, large)
+    agree_module(student, reference, "`ResNet` of BasicBlock × (1, 1) for 5 classes and images with 1 channel", of_resnet, "BasicBlock",
+                 [(1, 1), 5, 1, 4, True], numbers, small[:, :1])
+    agree_module(student, reference, "`resnet(18, 5, 1, 4, True)`", of_module, "resnet", [18, 5, 1, 4, True], numbers, small[:, :1])
     for depth in (18, 34, 50):
         agree_module(student, reference, f"ResNet-{depth}", of_module, "resnet", [depth, 3, 2, 2], numbers, large)
     for depth, width in ((18, 4), (34, 2), (50, 2)):
@@ -206,13 +211,14 @@ def decayed(names, numbers, weight_decay):
 
 
 def averaged(names, numbers, images, decay):
-    """The average after two updates, what its buffers are then, and the net, which must stay as it was."""
-    net, average = small_net(numbers), small_net(numbers.flip(0))
+    """The average after each of two updates, what its buffers are then, and the net, which must stay as it was."""
+    net, average, first = small_net(numbers), small_net(numbers.flip(0)), None
     for part in images:
         net(part)
         names.update_average(average, net, decay)
+        first = first or [parameter.detach().clone() for parameter in average.parameters()]
     trains = net(part).requires_grad  # and moves the net's buffers, which are not the average's
-    return {"the parameters of the average": list(average.parameters()), "the buffers of the average": list(average.buffers()),
+    return {"the parameters of the average after one update": first, "the parameters of the average": list(average.parameters()), "the buffers of the average": list(average.buffers()),
             "the net itself": list(net.parameters()), "whether the net can still be trained": trains}
 
 

@@ -160,13 +160,13 @@ def frozen_on_the_way(names, numbers, images, labels):
             "all weights a step after `unfreeze`": thawed, "all weights a step after a single layer was frozen": tensors(net)}
 
 
-def optimised(names, numbers, images, labels, *settings):
+def optimised(names, numbers, images, labels, rate, *settings):
     """Weights after steps of the learner's optimiser with gradients of 2 laid into all parameters, the frozen ones' as well."""
     net = staged(numbers)
     for frozen in (net[0], net[2]):
         for parameter in frozen.parameters():
             parameter.requires_grad_(False)
-    optimizer = names.make_optimizer(net, 0.1, *settings)
+    optimizer = names.make_optimizer(net, rate, *settings)
     for _ in range(3):
         for parameter in net.parameters():
             parameter.grad = torch.full_like(parameter, 2.0)  # with 1, a step of SGD and one of Adam are equal
@@ -182,7 +182,7 @@ def freezing(student, reference, draw):
     got = expect.agree_run(student, reference, frozen_on_the_way, numbers, images, labels, using=[filled, staged, a_step, tensors, weights],
                            what="a net with a frozen stage")
     _bitwise(got["the frozen stage, two steps later"], got["the frozen stage, when it was frozen"], "A frozen stage")
-    for settings in ((), (0.5, 0.2), (0.0, 0.4)):
+    for settings in ((0.1,), (0.1, 0.5, 0.2), (0.03, 0.0, 0.4)):
         got = expect.agree_run(student, reference, optimised, numbers, images, labels, *settings, using=[filled, staged, tensors],
                                what="three steps with `make_optimizer`")
         sent = staged(numbers)
@@ -344,7 +344,8 @@ def opened_by_and_by(names, numbers, images, labels, every):
 @check(points=2, needs=["freezing"])
 def gradual(student, reference, draw):
     """Gradual unfreezing, stage by stage from the head."""
-    for step, every, count in ((0, 5, 4), (3, 5, 4), (4, 5, 4), (5, 5, 4), (14, 5, 4), (15, 5, 4), (102, 5, 4), (6, 1, 9)):
+    for step, every, count in ((0, 5, 4), (3, 5, 4), (4, 5, 4), (5, 5, 4), (14, 5, 4), (15, 5, 4), (102, 5, 4), (6, 1, 9),
+                               *draw.branch("stages").integers(3, 30, 3, 3).tolist()):
         expect.agree(student, reference, "stages_open", step, every, count)
     numbers, images, labels = draw.normal(400), draw.normal(8, 2, 6, 6), draw.integers(0, 3, 8)
     for opened in (1, 2):

@@ -54,6 +54,8 @@ def dcgan(student, reference, draw):
     # of so many channels that not all of them are shut by a ReLU for every input, whatever the weights
     agree_module(student, reference, "`Generator(5, 8)`", of_module, "Generator", [5, 8], numbers, draw.normal(3, 5))
     agree_module(student, reference, "`Discriminator(2)`", of_module, "Discriminator", [2], numbers, images)
+    agree_module(student, reference, "`Generator(4, 6)`", of_module, "Generator", [4, 6], numbers, draw.branch("another width").normal(3, 4))
+    agree_module(student, reference, "`Discriminator(3)`", of_module, "Discriminator", [3], numbers, images)
     expect.agree_run(student, reference, features, numbers, images, using=[filled], what="`Discriminator.features`", rtol=1e-8, atol=1e-9)
     answer = student.run(initialised, draw.seed(), using=[net_of_threes])
     weights = dict(answer) if isinstance(answer, dict) else {}
@@ -392,6 +394,9 @@ def conditional(student, reference, draw):
     agree_module(student, reference, "`ClassGenerator(5, 8, 3)`", of_conditional, "ClassGenerator", [5, 8, 3], numbers, draw.normal(4, 5), labels)
     images = draw.uniform(4, 1, 28, 28, low=-1.0, high=1.0)
     agree_module(student, reference, "`ClassDiscriminator(2, 3)`", of_conditional, "ClassDiscriminator", [2, 3], numbers, images, labels)
+    more = torch.tensor([4, 0, 3, 1])
+    agree_module(student, reference, "`ClassGenerator(4, 6, 5)`", of_conditional, "ClassGenerator", [4, 6, 5], numbers, draw.branch("more classes").normal(4, 4), more)
+    agree_module(student, reference, "`ClassDiscriminator(3, 5)`", of_conditional, "ClassDiscriminator", [3, 5], numbers, images, more)
     logits = expect.tensor(student.run(before_training, draw.seed(), images[:1]), "What a new `ClassDiscriminator` gives", (3, 1))
     expect.close(logits - logits[:1], torch.zeros(3, 1), "What the class changes before anything is learned", hint="A new `ClassDiscriminator` already "
                  "takes the same image for more real as one class than as another. Begin with embeddings of zeros, so that the class has to be learned.")
@@ -483,6 +488,8 @@ def penalties(student, reference, draw):
         numbers, real, fake = draw.normal(150), draw.normal(*shape), draw.normal(*shape, mean=1.0)
         _agree_penalty(student, reference, "gradient_penalty", numbers, real, fake, draw.uniform(len(real)))
         _agree_penalty(student, reference, "gradient_penalty", numbers, real, fake, draw.uniform(len(real)), 0.0)
+        between = draw.branch(f"target {shape}")
+        _agree_penalty(student, reference, "gradient_penalty", numbers, real, fake, between.uniform(len(real)), between.number(0.3, 0.7))
     for shape in shapes:
         _agree_penalty(student, reference, "r1", draw.normal(150), draw.normal(*shape))
 

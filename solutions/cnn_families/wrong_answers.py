@@ -743,6 +743,14 @@ class BasicBlock(BasicBlock):
             self.shortcut = _norm_shortcut(in_channels, channels, stride, bias=True)
 
 
+@wrong("residual", hint="The shortcut has its 1×1 convolution only where more channels come out than went in. Fewer are another shape too: `in_channels != channels`.")
+class BasicBlock(BasicBlock):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride == 1 and in_channels > channels:
+            self.shortcut = nn.Sequential()
+
+
 @wrong("residual", hint="No ReLU follows the addition.")
 class BasicBlock(BasicBlock):
     def forward(self, x):
@@ -1920,6 +1928,15 @@ def update_average(average, net, decay):
     with torch.no_grad():
         for mine, new in zip(average.parameters(), net.parameters()):
             mine.lerp_(new, decay)
+        for mine, new in zip(average.buffers(), net.buffers()):
+            mine.copy_(new)
+
+
+@wrong("recipe", hint="`update_average`: the average moves past the net's weights, by the share 1 + decay of the way. It goes the share 1 − decay.")
+def update_average(average, net, decay):
+    with torch.no_grad():
+        for mine, new in zip(average.parameters(), net.parameters()):
+            mine.lerp_(new, 1 + decay)
         for mine, new in zip(average.buffers(), net.buffers()):
             mine.copy_(new)
 

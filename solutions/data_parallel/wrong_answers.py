@@ -403,6 +403,16 @@ def star_broadcast(tensor, root):
         dist.recv(tensor, 0)
 
 
+@wrong("star", hint="The last rank is taken for the root in the broadcast, whatever `root` says.")
+def star_broadcast(tensor, root):
+    last = dist.get_world_size() - 1
+    if dist.get_rank() == last:
+        for other in range(last):
+            dist.send(tensor, other)
+    else:
+        dist.recv(tensor, last)
+
+
 @wrong("star", hint="The root sends to the ranks from 1 on: with another root than 0, one of them is the root itself, and rank 0 gets nothing.")
 def star_broadcast(tensor, root):
     if dist.get_rank() == root:

@@ -463,6 +463,11 @@ def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
     return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], rate, momentum=0.9, weight_decay=5e-4)
 
 
+@wrong("freezing", hint="The rate is always 0.1, whatever the argument says.")
+def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
+    return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], 0.1, momentum=momentum, weight_decay=weight_decay)
+
+
 @wrong("freezing", hint="This chooses by `p.grad`, which is None for every parameter before the first backward pass. Ask `p.requires_grad`.")
 def make_optimizer(net, rate, momentum=0.9, weight_decay=5e-4):
     return torch.optim.SGD([p for p in net.parameters() if p.grad is not None], rate, momentum=momentum, weight_decay=weight_decay)
@@ -1031,6 +1036,11 @@ def open_stages(stages, opened):
             for module in stage.modules():
                 if isinstance(module, _NORMS):
                     module.eval()
+
+
+@wrong("gradual", hint="The number of steps for a stage is built in here. It is the argument `every`.")
+def stages_open(step, every, count):
+    return min(count, 1 + step // (5 if count < 9 else 1))
 
 
 @wrong("gradual", hint="The number goes on growing when all stages are open.")

@@ -606,6 +606,15 @@ def dirac_step(field, theta, psi, h, alternating=False):
     return theta + h * field(theta, psi)[0], psi
 
 
+@wrong("dirac_gan", hint="`dirac_step`: the step size is built in as 0.2. It is the argument h.")
+def dirac_step(field, theta, psi, h, alternating=False):
+    v_theta, v_psi = field(theta, psi)
+    psi_next = psi + 0.2 * v_psi
+    if alternating:
+        v_theta, _ = field(theta, psi_next)
+    return theta + 0.2 * v_theta, psi_next
+
+
 @wrong("dirac_gan", hint="`dirac_step`: the step size h is missing.")
 def dirac_step(field, theta, psi, h, alternating=False):
     v_theta, v_psi = field(theta, psi)

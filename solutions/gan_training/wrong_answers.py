@@ -1516,6 +1516,11 @@ def gradient_penalty(D, real, fake, share, target=1.0):
     return ((_slopes(D, _between(real, fake, share)).norm(dim=1) - target).clamp(min=0) ** 2).mean()
 
 
+@wrong("penalties", hint="The norm is compared with the square of the target. It is the target itself that it should come near.")
+def gradient_penalty(D, real, fake, share, target=1.0):
+    return ((_slopes(D, _between(real, fake, share)).norm(dim=1) - target**2) ** 2).mean()
+
+
 @wrong("penalties", hint="`target` isn't used: yours is always 1.")
 def gradient_penalty(D, real, fake, share, target=1.0):
     return ((_slopes(D, _between(real, fake, share)).norm(dim=1) - 1) ** 2).mean()

@@ -171,6 +171,11 @@ def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
     return _adaptive_sigmas(heads, k + 1, beta, alone)
 
 
+@wrong("adaptive", hint="`adaptive_sigmas`: two heads get `alone`, though each has the other for a neighbour. With fewer than k others, take those there are.")
+def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
+    return _adaptive_sigmas(heads, k, beta, alone) if len(heads) != 2 else torch.full((2,), alone, dtype=heads.dtype)
+
+
 @wrong("adaptive", hint="`adaptive_sigmas`: β is forgotten. σ is β times the mean distance.")
 def adaptive_sigmas(heads, k=3, beta=0.3, alone=4.0):
     return _adaptive_sigmas(heads, k, 1.0, alone)
@@ -368,6 +373,12 @@ def _reduced(in_channels, between, width, kernel, norm):
 def _branches(in_channels, between, width, norm):
     """A reduction to `between` channels and a larger kernel: the branches of 3, 5 and 7."""
     return [_reduced(in_channels, between, width, kernel, norm) for kernel in (3, 5, 7)]
+
+
+@wrong("aggregation", hint="Without `reduce` the argument `norm` isn't handed on to each `conv_unit`: all have the instance norm.")
+class ScaleAggregation(ScaleAggregation):
+    def __init__(self, in_channels, width, reduce=True, norm="instance"):
+        super().__init__(in_channels, width, reduce, norm if reduce else "instance")
 
 
 @wrong("aggregation", hint="The reduction gives `width` channels. It gives 2·width: twice as many as its branch puts out.")
