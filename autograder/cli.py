@@ -415,7 +415,7 @@ def run_feedback(arguments, course):
     from autograder import feedback, handin
     course.choose([arguments.lesson])
     classroom, students = _classroom(arguments), _students(arguments)
-    handins = arguments.like and handin.find(arguments.like, arguments.lesson, students, set(course.lessons()) - {arguments.lesson})
+    handins = arguments.like and handin.find(arguments.like, arguments.lesson, students, set(course.lessons()) - {arguments.lesson}, ids=classroom.ids)
     written = feedback.write_all(classroom, course, arguments.lesson, students)
     print(f"{_count(written, 'page')} written below {classroom.root / 'feedback'}")
     if handins:

@@ -40,7 +40,8 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
     submitted = classroom.root / "submitted"
     if not source and not submitted.exists():
         raise LessonError(f"{submitted}: there is no such folder; --submitted PATH names the hand-ins where they are elsewhere")
-    handins = handin.find(Path(source or submitted), lesson, students, set(course.lessons()) - {lesson}, pass_over)
+    ids = classroom.ids
+    handins = handin.find(Path(source or submitted), lesson, students, set(course.lessons()) - {lesson}, pass_over, ids)
     released, keys, secret, results, pending = terms.released(), judge_keys(lesson, terms.scale), classroom.secret, {}, {}
     try:
         here = Judge(lesson, released, terms.sandbox(), terms.scale, secret, keys)
@@ -49,6 +50,7 @@ def grade(classroom, course, lesson, *, terms=None, source=None, students=None, 
 
     with gradebook.writing(classroom):
         gradebook.prepare(classroom, course, lesson)
+        classroom.keep_ids(ids)
         if regrade:
             gradebook.backup(classroom)
 
@@ -84,7 +86,7 @@ def _dated(result, handed_in):
 def current(classroom, course, lesson, student):
     """The Result kept for a student if it is that of the hand-in, and of the judging code, as they are now; else None."""
     terms = Terms.of(course, lesson)
-    each, = handin.find(classroom.root / "submitted", lesson, [student])
+    each, = handin.find(classroom.root / "submitted", lesson, [student], ids=classroom.ids)
     known, spliced = classroom.load(lesson, student), _spliced(terms.released(), each)
     return _dated(known, each) if is_current(known, spliced, judge_keys(lesson, terms.scale)) else None
 

@@ -110,23 +110,23 @@ class _Found:
     when: str | None = None
 
 
-def find(source, lesson, students=None, others=(), pass_over=lambda names: None):
+def find(source, lesson, students=None, others=(), pass_over=lambda names: None, ids=None):
     """The Handins for `lesson` in `source`, sorted by student.
 
     source: a folder, a zip or a notebook; see the top of this module. students: ids; only these are read. others: the
     course's other lessons, whose notebooks may lie beside. pass_over: called with the names of files that are nobody's, since they lie at the top
-    and aren't notebooks, if there are any. Raises LessonError when there is no such source, nothing in it
+    and aren't notebooks, if there are any. ids: {name that somebody handed in by: id}, of earlier times; who is new is added. Raises LessonError when there is no such source, nothing in it
     for the lesson, or not all of the students.
     """
-    source = Path(source).absolute()
+    source, ids = Path(source).absolute(), {} if ids is None else ids
+    made = functools.partial(_handins, source=source, lesson=lesson, students=students, others=others, pass_over=pass_over, ids=ids)
     if source.is_dir():
-        return _handins(_in_folder(source), source, lesson, students, others, pass_over)
+        return made(_in_folder(source))
     if source.suffix.lower() == ".ipynb" and os.path.lexists(source):
         folder = source.parent
         if folder.name == lesson == source.stem:  # out of nbgrader's submitted/
-            return _handins(_in_folder(folder, (folder.parent.name, lesson)), source, lesson, students, others, pass_over)
-        file = _File((source.name,), read=lambda: read_file(folder, (source.name,)))
-        return _handins([file], source, lesson, students, others, pass_over)
+            return made(_in_folder(folder, (folder.parent.name, lesson)))
+        return made([_File((source.name,), read=lambda: read_file(folder, (source.name,)))])
     if not source.is_file():
         raise LessonError(f"{source}: there is no such folder, zip or notebook")
     try:
@@ -134,10 +134,16 @@ def find(source, lesson, students=None, others=(), pass_over=lambda names: None)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise LessonError(f"{source}: isn't a folder or a notebook, nor a zip that can be read ({error})") from None
     with archive:
-        return _handins(_unwrapped(_in_zip(archive, source), lesson), source, lesson, students, others, pass_over)
+        files = _in_zip(archive, source)
+        around = _around(files, lesson, ids)
+        if around is None:
+            return made(files)
+        handins = made([dataclasses.replace(file, parts=file.parts[1:]) for file in files])
+    note = f"the folder ⟨{_shown(around)}⟩ in the zip was taken for one around all hand-ins, and not for a student's"
+    return [dataclasses.replace(each, notes=(*each.notes, note)) for each in handins]
 
 
-def _handins(files, source, lesson, students, others, pass_over):
+def _handins(files, source, lesson, students, others, pass_over, ids):
     files, whose = list(files), defaultdict(list)
     top = {file.parts[0] for file in files}
     found = {file: _whose(file, lesson) for file in files}
@@ -156,7 +162,7 @@ def _handins(files, source, lesson, students, others, pass_over):
         raise LessonError(f"{source}: holds nothing handed in for {lesson}. Looked for <student>/{lesson}/{lesson}.ipynb, "
                           f"<student>.ipynb, <student>_{lesson}.ipynb, and what Moodle, Canvas and Blackboard make of them; "
                           f"there: {_listed(top)}")
-    ids = _ids(theirs)
+    ids = _ids(theirs, ids)
     missing = sorted(set(students or ()) - set(ids.values()))
     if missing:
         raise LessonError(f"{source}: {_shown(name)} handed in nothing for {lesson}; there are: "
@@ -211,15 +217,17 @@ def _for_lesson(found, lesson):
     return found if here else []
 
 
-def _ids(names):
-    """{name: id}. What isn't an id yet is transliterated; where several names come to the same, a hash keeps them apart."""
-    wishes = {name: _transliterated(name) for name in names}
-    claims, made = Counter(wishes.values()), {}
+def _ids(names, ids):
+    """{name: id}. What isn't an id yet is transliterated; where several names come to the same, a hash keeps them apart. Who has an id in `ids`
+    keeps it, whoever comes later; the others' are added."""
+    wishes = {name: _transliterated(name) for name in names if name not in ids}
+    claims, given = Counter(wishes.values()), set(ids.values())
     for name, wish in wishes.items():
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
         longer = (f"{wish[:79 - length]}-{digest[:length]}" for length in range(8, 65))
-        made[name] = wish if wish == name or claims[wish] == 1 else next(each for each in longer if each not in claims)
-    return made
+        free = wish not in given and (wish == name or claims[wish] == 1)
+        ids[name] = wish if free else next(each for each in longer if each not in claims and each not in given)
+    return {name: ids[name] for name in names}
 
 
 def _transliterated(name):
@@ -398,13 +406,15 @@ def _in_zip(archive, source):
     return [file for file in files if any(file.parts) and (file.parts[-1] or file.parts[:-1] not in full)]
 
 
-def _unwrapped(files, lesson):
-    """The files without the folder that holds them all, unless that is a student's."""
-    tops = {file.parts[0] for file in files}
-    inner = {file.parts[1] for file in files if len(file.parts) > 1}
-    if len(tops) != 1 or not inner or MOODLE.fullmatch(*tops) or inner & {lesson, f"{lesson}.ipynb", ""}:
-        return files
-    return [dataclasses.replace(file, parts=file.parts[1:]) for file in files]
+def _around(files, lesson, ids):
+    """The name of the one folder that holds all the files, where it seems to be around all hand-ins and isn't a student's; else None."""
+    tops, inner = {file.parts[0] for file in files}, {file.parts[1] for file in files if len(file.parts) > 1}
+    if len(tops) != 1 or not inner or inner & {lesson, f"{lesson}.ipynb", ""}:
+        return None
+    top, = tops
+    alone = [_whose(_File((name,)), lesson) for name in inner] if len(inner) == 1 else []  # one notebook, of whatever name, is the folder's student's
+    homework = any(each and each.kind == "loose" and not _is_of(each.name, [lesson]) for each in alone) and all(len(file.parts) == 2 for file in files)
+    return None if MOODLE.fullmatch(top) or _composed(top) in ids or top in ids.values() or homework else top
 
 
 def _read_member(archive, info, left):

@@ -28,6 +28,7 @@ from course_lib.student import Student
 from course_lib.verdict import FAILED, NOT_GRADED, PASSED, NotGraded, Verdict
 from course_lib.worker import Worker
 
+SHOWN_BYTES, SHOWN_OUTPUTS = 16 * 1024**2, 500  # of a whole submission's
 TRAININGS = 2
 UNDEFINED = re.compile(r"`(\w+)` isn't defined|name '(\w+)' is not defined")
 
@@ -145,7 +146,7 @@ class _Run:
 
     def judge(self, check, make_draw):
         """The Verdict on a check."""
-        limits, start, verdict = self._judge.sandbox.limits, time.perf_counter(), None
+        limits, start, verdict, missing = self._judge.sandbox.limits, time.perf_counter(), None, False
         try:
             box = self._open_box()
             with box.check():
@@ -154,6 +155,7 @@ class _Run:
                 reference = Student(Worker(answers.reference_namespace(self._judge.lesson)).handle)
                 verdict = judge(check, student, reference, make_draw(),
                                 lambda *failed: record.known_mistakes(check, make_draw, *failed))
+                missing = _says_missing(student.log)
         except BoxGone as gone:
             if verdict is None:  # else it had come to one, and the box ended only afterwards
                 verdict = Verdict(check.name, NOT_GRADED, 0, check.points, _sentence(gone),
@@ -162,18 +164,19 @@ class _Run:
             self._close_box()
         elif self._box:
             self.memory = max(self.memory, self._box.memory)
-        return self._explained(verdict)
+        return self._explained(verdict, missing)
 
-    def _explained(self, verdict):
-        """The verdict with what only we know: which cell ended its process, and where a name that is missing is defined."""
+    def _explained(self, verdict, missing):
+        """The verdict with what only we know: which cell ended its process, and where a name that is missing is defined. missing: whether
+        that is how the check failed, and not only what some error says."""
         found = UNDEFINED.search(verdict.hint) if verdict.verdict == FAILED else None
         if not found:
             return verdict
         name = found.group(1) or found.group(2)
-        if found.group(1) and self._stopped:
+        if missing and self._stopped:
             reasons = " ".join(f"The cell `{cell}` was stopped: {reason}." for cell, reason in self._stopped.items())
             return dataclasses.replace(verdict, verdict=NOT_GRADED, hint=f"`{name}` isn't there. {reasons}")
-        if found.group(1):
+        if missing:
             failed = " ".join(f"The cell `{cell}` stopped with {error}." for cell, error in self._errors.items())
             hint = f"`{name}` isn't defined when your cells have run, from top to bottom, in a fresh kernel. {failed}".strip()
             verdict = dataclasses.replace(verdict, hint=hint)
@@ -209,7 +212,7 @@ class _Run:
 
     def _run_cells(self, cells):
         """Run the cells, but for those that ended a box before. Returns whether all have run; False when one has ended this box."""
-        self._errors = {}
+        self._errors, room = {}, _Room()
         for cell in cells:
             if cell.id in self._stopped:
                 continue
@@ -223,7 +226,7 @@ class _Run:
                 return False
             finally:
                 self.cells_seconds += time.perf_counter() - start
-            self._outputs[cell.id] = _outputs(outputs)
+            self._outputs[cell.id] = _outputs(outputs, room)
             if error:
                 self._errors[cell.id] = _error(error)
                 self._outputs[cell.id].append({"error": _error(error)})
@@ -234,6 +237,12 @@ class _Run:
             self._box.end()
             self.memory = max(self.memory, self._box.memory)
             self._box = None
+
+
+def _says_missing(log):
+    """Whether a check's last call found a name that isn't defined."""
+    last = log[-1] if log else None
+    return isinstance(last, dict) and str(last.get("failed")).startswith("missing")
 
 
 def _now():
@@ -262,17 +271,31 @@ def _all_code(released):
     return [cell for cell in released.cells if cell.cell_type == "code" and not cell.metadata.get("nbgrader", {}).get("grade")]
 
 
-def _outputs(outputs):
-    """What a box says a cell showed, as results keep it; anything out of form is left out."""
+@dataclasses.dataclass
+class _Room:
+    """What is left for outputs of a submission's cells."""
+
+    bytes: int = SHOWN_BYTES
+    outputs: int = SHOWN_OUTPUTS
+
+    def takes(self, size):
+        if self.outputs < 1 or self.bytes < size:
+            return False
+        self.outputs, self.bytes = self.outputs - 1, self.bytes - size
+        return True
+
+
+def _outputs(outputs, shown):
+    """What a box says a cell showed, as results keep it; anything out of form, or for which there is no room, is left out."""
     kept, room, pictures = [], TEXT_CHARACTERS + len(CUT), 0
     for output in outputs:
         text, picture = (output.get("text"), output.get("png")) if isinstance(output, dict) else (None, None)
-        if isinstance(text, str) and room > 0:
+        if isinstance(text, str) and text and room > 0 and shown.takes(len(text[:room])):
             kept.append({"text": printable(text[:room])})
             room -= len(text)
         elif isinstance(picture, torch.Tensor) and picture.dtype == torch.uint8 and pictures < PICTURES:
             data = picture.numpy().tobytes()
-            if is_png(data) and len(data) <= PICTURE_BYTES:
+            if is_png(data) and len(data) <= PICTURE_BYTES and shown.takes(len(data)):
                 pictures += 1
                 kept.append({"png": base64.b64encode(data).decode()})
     return kept

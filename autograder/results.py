@@ -176,6 +176,22 @@ class ClassFolder:
             raise LessonError(f"{path} should hold 64 hexadecimal digits; restore it, or delete it to grade all anew")
         return bytes.fromhex(digits)
 
+    @property
+    def ids(self):
+        """{name that somebody handed in by: id}, of all who ever did. Raises LessonError where the file holds something else."""
+        path = self.root / "ids.json"
+        try:
+            ids = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError:
+            ids = None
+        if not isinstance(ids, dict) or not all(isinstance(each, str) and STUDENT.fullmatch(each) for each in ids.values()):
+            raise LessonError(f"{path} should hold an object of names and ids; restore it, or delete it to have ids made anew")
+        return ids
+
+    def keep_ids(self, ids):
+        with whole(self.root / "ids.json") as unfinished:
+            unfinished.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
+
     def path(self, lesson, student):
         return self.root / "results" / lesson / f"{student}.json"
 

@@ -92,7 +92,8 @@ def arguments(sights, prepared, data=False):
     for hidden in _hidden(sights.library):
         made += ["--ro-bind", str(prepared / ("checks" if hidden == sights.library / "checks" else "oracle")), str(hidden)]
     for path in _installed([ORACLE_IN_TORCH]):
-        made += ["--ro-bind", str(prepared / "oracle.py"), str(path)]
+        for each in (path, *path.parent.glob(f"__pycache__/{path.stem}.*.pyc")):  # and what Python has compiled of it
+            made += ["--ro-bind", str(prepared / "oracle.py"), str(each)]
     if data:
         for path in (sights.data, sights.cache):
             if path and path.exists():

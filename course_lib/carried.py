@@ -312,7 +312,8 @@ class _Rank:
         said = said if isinstance(said, dict) else {}
         new, waits, known, unwaited = said.get("operations"), said.get("waits"), said.get("known"), said.get("unwaited")
         if not isinstance(new, list) or not all(_is_operation(each, self.number, world) for each in new) or not _is_summary(known) \
-                or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations)) \
+                or not (waits is None or type(waits) is int and 0 <= waits < len(new) + len(self.operations) and said.get("result") is None) \
+                or said.keys() - {"operations", "waits", "known", "unwaited", "result"} \
                 or not isinstance(unwaited, list) or not all(type(each) is int and 0 <= each < len(new) + len(self.operations) for each in unwaited):
             return "What your ranks say to each other doesn't follow the format."
         self.bytes += sum(each["like"].numel() * each["like"].element_size() for each in new)

@@ -71,7 +71,7 @@ def same(got, want, what, rtol=1e-6, atol=1e-9, hint=""):
         for index, (one, other) in enumerate(zip(got, want)):
             same(one, other, f"{what}, value {index + 1} of {len(want)}", rtol, atol, hint)
     elif want is None or isinstance(want, (str, bool)):
-        if got != want or type(got) is not type(want):
+        if type(got) is not type(want) or got != want:
             raise Failed(hint or f"{what} should be {_kind(want)}; it is {_kind(got)}.")
     else:
         got = _numbers(got, what)
@@ -138,8 +138,8 @@ def close(value, target, what, hint="", rtol=1e-6, atol=1e-9):
 
 
 def true(condition, hint):
-    """`condition` holds; the hint says what does not."""
-    if not condition:
+    """`condition` holds; the hint says what does not. A tensor of several numbers, which a forged answer can lead to, holds nothing."""
+    if isinstance(condition, torch.Tensor) and condition.numel() != 1 or not condition:
         raise Failed(hint)
 
 

@@ -82,7 +82,10 @@ class Student:
         self._keep(value)
 
     def _keep(self, value):
-        (self.log if self._within is None else self._within).append(value)
+        if self._within is None:
+            self.log.append(value)
+        else:
+            self._within[:] = [value]  # only the last is wanted, and another hand may have made all of them large
         return value
 
     def _fail(self, hint, kind, detail="", said=""):
@@ -113,7 +116,7 @@ def _is_answer(answer):
     if not isinstance(answer, dict) or not isinstance(answer.get("error", {}), dict) or not answer.keys() & {"error", "value"}:
         return False
     changed = answer.get("changed", [])
-    return isinstance(changed, list) and all(type(index) is int for index in changed)
+    return isinstance(changed, list) and all(type(index) is int for index in changed) and type(answer.get("no_gradient", False)) is bool
 
 
 def _sentence(what, error):

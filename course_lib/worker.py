@@ -25,7 +25,8 @@ class BadSignature(Exception):
     """A function can't be called with the arguments the exercise states."""
 
 
-NO_FORWARD = 'is missing the required "forward" function'  # torch says so by a NotImplementedError, as an unwritten exercise does
+# torch says so by a NotImplementedError, as an unwritten exercise does; the second, of `mean` of whole numbers.
+NO_FORWARD, NO_DTYPE = 'is missing the required "forward" function', "could not infer output dtype"
 
 
 class Worker:
@@ -88,7 +89,7 @@ class Worker:
             message = str(error)[:2000]
         except Exception:
             message = "(its message can't be shown)"
-        kind = "raised" if NO_FORWARD in message else kinds.get(type(error), "raised")
+        kind = "raised" if NO_FORWARD in message or NO_DTYPE in message else kinds.get(type(error), "raised")
         return {"kind": kind, "type": type(error).__name__[:100], "message": message, **where}
 
     def _where(self, error):

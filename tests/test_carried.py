@@ -311,6 +311,12 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize("said", [SAID | {"more": torch.ones(2)}, SAID | {"operations": [GOOD], "waits": 0, "result": torch.ones(2)}])
+def test_a_play_says_no_more_than_it_has_to(said):
+    with pytest.raises(Failed, match="doesn't follow the format"):
+        carried.run(Student(lambda frame: wire.encode({"value": said})), 2, play_rank)
+
+
 @pytest.mark.parametrize("said", HOSTILE, ids=range(len(HOSTILE)))
 def test_whatever_a_play_says_is_a_verdict_and_never_an_error_of_ours(said):
     """Rank 0 says it, and the others are honest; then all say it."""

@@ -33,6 +33,13 @@ def test_distributions():
     assert draw.normal().shape == () and draw.uniform(0).shape == (0,)
 
 
+def test_a_nonce_has_128_bits():
+    made = [Draw(bytes([key])).nonce() for key in range(200)]
+    assert all(len(each) == 32 and int(each, 16) >= 0 for each in made)
+    ones = sum(int(each, 16).bit_count() for each in made) / 200
+    assert abs(ones - 64) < 3 and len(set(made)) == 200  # of 200 means of 128 fair bits, 0.4 is the standard deviation
+
+
 def test_keys_give_independent_streams():
     a, b, again = Draw(b"a").normal(1000), Draw(b"b").normal(1000), Draw(b"a").normal(1000)
     assert torch.equal(a, again)

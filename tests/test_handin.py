@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from autograder import handin
 from autograder.errors import LessonError
 from autograder.handin import find
-from autograder.results import STUDENT
+from autograder.results import STUDENT, ClassFolder
 
 NOTEBOOK = b'{"cells": [], "nbformat": 4}'
 
@@ -393,16 +393,39 @@ def test_a_zip_inside_is_not_opened(tmp_path):
     ("-rf", "rf"), ("a\u202eb", "ab"), ("me+1@x.org", "me+1@x.org"), ("٣", "u663"),
 ])
 def test_an_id_is_readable_and_safe(name, student):
-    assert list(handin._ids([name]).values()) == [student]
+    assert list(handin._ids([name], {}).values()) == [student]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sets(st.text(max_size=100) | st.sampled_from(["x", "../x", "<x>", "X", "x!", "", "é", "e"]), max_size=8))
 def test_ids_are_ids_and_differ(names):
-    ids = handin._ids(sorted(names))
+    ids = handin._ids(sorted(names), {})
     assert all(STUDENT.fullmatch(each) for each in ids.values()) and len(set(ids.values())) == len(names)
     assert all(ids[name] == name for name in names if STUDENT.fullmatch(name))
-    assert handin._ids(sorted(names, reverse=True)) == ids
+    assert handin._ids(sorted(names, reverse=True), {}) == ids
+
+
+def test_who_has_an_id_keeps_it_whoever_comes_later(tmp_path):
+    ids = {}
+    assert [each.student for each in find(put(tmp_path / "first", "Müller.ipynb"), "gan_math", ids=ids)] == ["Muller"]
+    later = find(put(tmp_path / "second", "Müller.ipynb", "Muller.ipynb", "ada.ipynb"), "gan_math", ids=ids)
+    assert {each.reply: each.student for each in later}["Müller.html"] == "Muller" and len({each.student for each in later}) == 3
+    classroom = ClassFolder(tmp_path / "class")
+    assert classroom.ids == {}
+    classroom.keep_ids(ids)
+    assert classroom.ids == ids and ids["ada"] == "ada"
+    (tmp_path / "class" / "ids.json").write_text('{"ada": "../ada"}')
+    with pytest.raises(LessonError, match="ids.json should hold an object of names and ids"):
+        classroom.ids
+
+
+def test_a_students_folder_alone_in_a_zip_is_not_taken_for_one_around_others(tmp_path):
+    homework = zipped(tmp_path / "homework.zip", {"eve/homework.ipynb": NOTEBOOK})
+    assert [(each.student, each.data) for each in find(homework, "gan_math")] == [("eve", NOTEBOOK)]
+    others = zipped(tmp_path / "others.zip", {"eve/ada.ipynb": NOTEBOOK, "eve/grace.ipynb": NOTEBOOK})
+    assert [each.student for each in find(others, "gan_math", ids={"eve": "eve"})] == ["eve"]
+    around = find(others, "gan_math")  # nobody knows an eve
+    assert [each.student for each in around] == ["ada", "grace"] and all("⟨eve⟩ in the zip was taken for one around" in each.notes[-1] for each in around)
 
 
 def test_two_names_with_one_id_stay_apart(tmp_path):

@@ -76,6 +76,12 @@ def test_what_ends_its_process_is_not_graded_and_costs_no_other_check(judge, cel
     assert result.points == 8
 
 
+def test_an_error_that_only_speaks_of_a_stopped_cells_name_is_the_learners(judge):
+    sly = "def jensen_shannon(*args):\n    raise RuntimeError('`gan_value` isn\\'t defined')"
+    result = graded(judge, {"solution-gan_value": "import os; os._exit(0)", "solution-jensen_shannon": sly})
+    assert verdicts(result)["gan_value"] == "not graded" and verdicts(result)["jensen_shannon"] == "failed"
+
+
 def test_one_check_leaves_nothing_behind_for_another(judge):
     spoilt = QUICK["solution-generator_losses"] + "\n\nkept = saturating_loss\ndef saturating_loss(a):\n" \
              "    global jensen_shannon\n    jensen_shannon = None\n    return kept(a)"

@@ -12,7 +12,7 @@ import torch
 from conftest import ROOT, need
 
 from autograder import task, walls
-from autograder.judge import _outputs
+from autograder.judge import _outputs, _Room
 from autograder.sandbox import BoxGone, Limits, Sandbox, _descendants, _kept_waiting
 from course_lib import wire
 from course_lib.scale import Scale
@@ -105,6 +105,8 @@ def test_libraries_with_the_answers_are_out_of_sight(box, library):
 def test_what_torch_itself_has_of_the_answers_cannot_be_made(box):
     assert refused(box, "from torch.utils.data import DistributedSampler; DistributedSampler(range(4), 2, 0)") == "ImportError"
     assert shown(box, "from torch.utils.data import DataLoader; print(len(list(DataLoader(range(4), 2))))") == "2\n"
+    held = "any(b'drop_last' in path.read_bytes() for path in Path(torch.utils.data.__path__[0]).rglob('distributed.*'))"
+    assert shown(box, f"import torch; from pathlib import Path; print({held})") == "False\n"  # nor in what Python has compiled
 
 
 def test_nothing_of_the_hosts_environment_gets_in(box):
@@ -160,8 +162,10 @@ def test_outputs_are_text_and_pictures_only(box):
 def test_a_long_output_is_cut(box):
     long = shown(box, "print('x' * 10**7)")
     assert len(long) < 40_000 and long.endswith("… (cut: too long)")
-    kept, = _outputs([{"text": long}])  # as the judge takes it
+    kept, = _outputs([{"text": ""}, {"text": long}], _Room())  # as the judge takes it
     assert kept["text"] == long
+    assert len(_outputs([{"text": "x"}] * 3, room := _Room(outputs=2))) == 2 and room.outputs == 0
+    assert not _outputs([{"text": long}], _Room(bytes=1000))
     assert shown(box, "import os\nfor _ in range(100): os.write(1, b'x' * 10**6)") == ""
 
 

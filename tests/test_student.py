@@ -59,6 +59,15 @@ def test_right_calls_return_values_and_fill_the_log():
     assert X.tolist() == [1, 2, 3]
 
 
+def test_of_calls_that_count_as_one_the_last_alone_is_held():
+    asked = student("def f(x): return 2 * x")
+    with asked.one_call():
+        for number in range(3):
+            asked.f(X + number)
+        assert len(asked._within) == 1
+    assert len(asked.log) == 1 and asked.log[0].tolist() == (2 * (X + 2)).tolist()
+
+
 def test_gradients_are_taken_beside_the_submission():
     assert student("def f(x): return (x**3).sum()").grad("f", X).tolist() == pytest.approx((3 * X**2).tolist())
     assert "No gradient flows" in sentence(student("import torch\ndef f(x): return torch.tensor(x.tolist())").grad, "f", X)

@@ -87,8 +87,10 @@ def form(names, features, labels):
     weight, bias = names.linear_probe(features, labels, 4)
     if not (isinstance(weight, torch.Tensor) and isinstance(bias, torch.Tensor)):
         return {"whether they are tensors": False}
+    learned = names.linear_probe(features.clone().requires_grad_(), labels, 4)  # of a body that trains
     return {"whether they are tensors": True, "whether they have the features' type": weight.dtype == bias.dtype == features.dtype,
-            "whether they carry a graph": bool(weight.requires_grad or bias.requires_grad)}
+            "whether they carry a graph": bool(weight.requires_grad or bias.requires_grad),
+            "whether they carry one where the features want a gradient": any(each.requires_grad for each in learned)}
 
 
 def _at_the_optimum(features, labels, weight, bias, decay):
@@ -103,6 +105,14 @@ UNFINISHED = ("`linear_probe` stops before the optimum. Compute in float64, also
               "`torch.optim.LBFGS` gives up early unless it gets a large `max_iter` and tolerances far below its own.")
 
 
+def _weight_and_bias(answer, size):
+    """What `linear_probe` gives for four classes and features of this size, in float64."""
+    if not isinstance(answer, (list, tuple)) or len(answer) != 2:
+        raise Failed("`linear_probe` should give two tensors: the weight and the bias.")
+    return [expect.tensor(each, f"`linear_probe`, {name}", shape).double()
+            for each, name, shape in zip(answer, ("the weight", "the bias"), ((4, size), (4,)))]
+
+
 @check(points=3)
 def probing(student, reference, draw):
     """Features without a trace, and the linear probe at its one optimum."""
@@ -114,10 +124,7 @@ def probing(student, reference, draw):
         features = size * draw.normal(30, 5) + draw.normal(5)
         answer = student.linear_probe(features, labels, 4, *decay)
         wanted = reference.linear_probe(features, labels, 4, *decay)
-        if not isinstance(answer, (list, tuple)) or len(answer) != 2:
-            raise Failed("`linear_probe` should give two tensors: the weight and the bias.")
-        weight, bias = (expect.tensor(each, f"`linear_probe`, {name}", shape).double()
-                        for each, name, shape in zip(answer, ("the weight", "the bias"), ((4, 5), (4,))))
+        weight, bias = _weight_and_bias(answer, 5)
         # A constant added to all classes changes nothing, in the bias; in the weight the decay forbids it. How near they are to it is asked
         # last: here two searches that stop too early can come out equal, each for a reason of its own.
         expect.same(weight, wanted[0], "`linear_probe`, the weight", rtol=1e-2, atol=1e-2)
@@ -127,9 +134,13 @@ def probing(student, reference, draw):
     # Features as a ReLU gives them, with much in common: what is too slow or too coarse a search shows here.
     features = ((draw.normal(40, 8) + 0.5).relu() * draw.uniform(8, low=0.3, high=1.0) + 3 * draw.uniform(40, 1)).float()
     labels = torch.cat([torch.arange(4), draw.integers(0, 4, 36)])
-    _at_the_optimum(features, labels, *student.linear_probe(features, labels, 4, 0.002), 0.002)
+    _at_the_optimum(features, labels, *_weight_and_bias(student.linear_probe(features, labels, 4, 0.002), 8), 0.002)
     for each in answered:
         _at_the_optimum(*each)
+    # Without a line search LBFGS flies off from features as large as these, whatever is drawn; from smaller ones it happens to arrive.
+    features, labels = 30 * torch.randn(30, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)), torch.arange(30) % 4
+    weight, _ = _weight_and_bias(student.linear_probe(features, labels, 4, 0.1), 5)
+    expect.same(weight, reference.linear_probe(features, labels, 4, 0.1)[0], "`linear_probe` of large features, the weight", rtol=1e-3, atol=1e-5)
 
 
 # --- freezing ---

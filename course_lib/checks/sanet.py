@@ -29,6 +29,9 @@ def density(student, reference, draw):
     made = expect.agree(student, reference, "density_map", heads(3).float(), 9, 14, 1.5, rtol=1e-4, atol=1e-7)
     expect.true(getattr(made, "dtype", None) == torch.float32, "The map of float32 heads isn't float32. It has the heads' dtype: "
                 "a net learns from maps of its own dtype.")
+    made = expect.agree(student, reference, "density_map", corners.float(), 9, 14, sigmas, rtol=1e-4, atol=1e-7)
+    expect.true(getattr(made, "dtype", None) == torch.float32, "The map of float32 heads with σ in float64 isn't float32. It has the heads' "
+                "dtype, whatever type σ comes in.")
     expect.agree(student, reference, "density_map", torch.zeros(0, 2, dtype=torch.float64), 5, 6, 2.0,
                  hint="Nobody in the picture: the map is zeros, height×width of them.")
 

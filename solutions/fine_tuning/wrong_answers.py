@@ -335,6 +335,23 @@ def linear_probe(features, labels, classes, decay=1e-2):
     return _searched(features, labels, classes, decay, lambda both: torch.optim.LBFGS(both, max_iter=500, line_search_fn="strong_wolfe"), 1, torch.float64)
 
 
+@wrong("probing", hint="Without `line_search_fn='strong_wolfe'` LBFGS takes each step whole, and flies off where the features are large.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    features = features.detach()
+    middle = features.double().mean(0)
+    weight, bias = _searched(features.double() - middle, labels, classes, decay, lambda both: torch.optim.LBFGS(
+        both, max_iter=1000, history_size=20, tolerance_grad=1e-8, tolerance_change=1e-14), 1)
+    return weight.to(features.dtype), (bias - weight @ middle).to(features.dtype)
+
+
+@wrong("probing", hint="What comes back carries a graph where the features do: they are an input here, and `detach()` says so.")
+def linear_probe(features, labels, classes, decay=1e-2):
+    middle = features.double().mean(0)
+    weight, bias = _searched(features.detach().double() - middle.detach(), labels, classes, decay, lambda both: torch.optim.LBFGS(
+        both, max_iter=1000, history_size=20, tolerance_grad=1e-8, tolerance_change=1e-14, line_search_fn="strong_wolfe"), 1)
+    return weight.to(features.dtype), (bias - weight @ middle).to(features.dtype)
+
+
 @wrong("probing", hint="500 steps of Adam come near the optimum and don't reach it. Go on until the gradient is 0: `torch.optim.LBFGS` does, in one call of "
                        "`step`.")
 def linear_probe(features, labels, classes, decay=1e-2):
