@@ -1337,9 +1337,8 @@ def choose(runs, per_class, likeness, budget):
     return _chosen(runs, per_class, likeness, budget, cost_of=fastest)
 
 
-@wrong("chooser", hint="This goes down the means and stops at the first strategy that is told apart from the best. One further down, with differences that are "
-                       "spread more widely, may not be: look at all.")
-def choose(runs, per_class, likeness, budget):
+def _in_question(runs, per_class, likeness, budget):
+    """Of the strategies that keep to the budget, by name: the accuracies, seed by seed, and the cost."""
     runs = [run for run in runs if run["likeness"] == likeness]
     size = min({run["per_class"] for run in runs}, key=lambda n: abs(math.log(per_class / n)))
     shares, seconds = {}, {}
@@ -1348,7 +1347,15 @@ def choose(runs, per_class, likeness, budget):
             shares.setdefault(run["strategy"], []).append(run["accuracy"])
             seconds.setdefault(run["strategy"], []).append(run["seconds"])
     cost = {name: statistics.median(each) for name, each in seconds.items()}
-    best, *others = sorted((name for name in shares if cost[name] <= budget), key=lambda name: -statistics.mean(shares[name]))
+    possible = [name for name in shares if cost[name] <= budget]
+    return {name: shares[name] for name in possible}, {name: cost[name] for name in possible}
+
+
+@wrong("chooser", hint="This goes down the means and stops at the first strategy that is told apart from the best. One further down, with differences that are "
+                       "spread more widely, may not be: look at all.")
+def choose(runs, per_class, likeness, budget):
+    shares, cost = _in_question(runs, per_class, likeness, budget)
+    best, *others = sorted(shares, key=lambda name: -statistics.mean(shares[name]))
     equal = [best]
     for name in others:
         if _paired()(shares[best], shares[name]):
@@ -1359,17 +1366,9 @@ def choose(runs, per_class, likeness, budget):
 
 @wrong("chooser", hint="A strategy is out here as soon as any other is told apart from it. It is held against the best alone.")
 def choose(runs, per_class, likeness, budget):
-    runs = [run for run in runs if run["likeness"] == likeness]
-    size = min({run["per_class"] for run in runs}, key=lambda n: abs(math.log(per_class / n)))
-    shares, seconds = {}, {}
-    for run in sorted(runs, key=lambda run: run["seed"]):
-        if run["per_class"] == size:
-            shares.setdefault(run["strategy"], []).append(run["accuracy"])
-            seconds.setdefault(run["strategy"], []).append(run["seconds"])
-    cost = {name: statistics.median(each) for name, each in seconds.items()}
-    possible = [name for name in shares if cost[name] <= budget]
-    unbeaten = [name for name in possible if not any(_paired()(shares[other], shares[name]) for other in possible if other != name)]
-    return min(unbeaten or possible, key=cost.get)
+    shares, cost = _in_question(runs, per_class, likeness, budget)
+    unbeaten = [name for name in shares if not any(_paired()(shares[other], shares[name]) for other in shares if other != name)]
+    return min(unbeaten or shares, key=cost.get)
 
 
 @wrong("chooser", hint="`runs.sort(…)` puts the caller's list into another order. `sorted(runs, …)` makes a new one.")
