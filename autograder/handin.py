@@ -114,9 +114,9 @@ def find(source, lesson, students=None, others=(), pass_over=lambda names: None,
     """The Handins for `lesson` in `source`, sorted by student.
 
     source: a folder, a zip or a notebook; see the top of this module. students: ids; only these are read. others: the
-    course's other lessons, whose notebooks may lie beside. pass_over: called with the names of files that are nobody's, since they lie at the top
-    and aren't notebooks, if there are any. ids: {name that somebody handed in by: id}, of earlier times; who is new is added. Raises LessonError when there is no such source, nothing in it
-    for the lesson, or not all of the students.
+    course's other lessons, whose notebooks may lie beside. pass_over: called with the names of files that are nobody's, since
+    they lie at the top and aren't notebooks, if there are any. ids: {name that somebody handed in by: id}, of earlier times; who
+    is new is added. Raises LessonError when there is no such source, nothing in it for the lesson, or not all of the students.
     """
     source, ids = Path(source).absolute(), {} if ids is None else ids
     made = functools.partial(_handins, source=source, lesson=lesson, students=students, others=others, pass_over=pass_over, ids=ids)
@@ -412,9 +412,11 @@ def _around(files, lesson, ids):
     if len(tops) != 1 or not inner or inner & {lesson, f"{lesson}.ipynb", ""}:
         return None
     top, = tops
-    alone = [_whose(_File((name,)), lesson) for name in inner] if len(inner) == 1 else []  # one notebook, of whatever name, is the folder's student's
-    homework = any(each and each.kind == "loose" and not _is_of(each.name, [lesson]) for each in alone) and all(len(file.parts) == 2 for file in files)
-    return None if MOODLE.fullmatch(top) or _composed(top) in ids or top in ids.values() or homework else top
+    if MOODLE.fullmatch(top) or _composed(top) in ids or top in ids.values():
+        return None
+    theirs = [found for file in files if (found := _whose(_File(file.parts[1:]), lesson))]
+    lone = len(theirs) == 1 and theirs[0].kind == "loose" and not _is_of(theirs[0].name, [lesson])  # a notebook of whatever name: the folder's own
+    return None if lone else top
 
 
 def _read_member(archive, info, left):

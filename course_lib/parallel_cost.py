@@ -59,8 +59,7 @@ class Step:
 
 def ring_all_reduce(size, link, devices):
     """2(N − 1) steps, in each of which every device sends a chunk of size/N to its neighbour (Patarasuk & Yuan, "Bandwidth optimal
-    all-reduce algorithms for clusters of workstations", 2009). For large tensors
-    2(N − 1)/N · size/bandwidth: once size/bandwidth for two devices, and less than twice for any number."""
+    all-reduce algorithms for clusters of workstations", 2009). For large tensors 2(N − 1)/N · size/bandwidth: once size/bandwidth for two devices, and less than twice for any number."""
     return link.call + 2 * (devices - 1) * link.message(size / devices) if devices > 1 else 0.0
 
 

@@ -30,12 +30,13 @@ def test_the_record_is_of_the_code_as_it_is(check, scale):
 @each
 def test_no_right_answer_fails_and_the_bounds_tell_something(check, scale):
     """Not one of the runs at the scale that learners train at. At the smoke scale, where a net may not get going in its few steps, not both of
-    the runs that grading makes, but once in a thousand."""
+    the runs that grading makes, but once in ten thousand, which takes
+    more seeds than 50 to tell."""
     summary = calibrate.Runs(check, scale).summary()
     for label in calibrate.right_labels(check):
         count, passing, *_ = summary.pop(label)
         assert count >= (50 if label == calibrate.REFERENCE else 20)
-        assert (1 - passing / count) ** TRAININGS <= (1e-3 if scale is Scale.SMOKE else 0), label
+        assert (1 - passing / count) ** TRAININGS <= (1e-4 if scale is Scale.SMOKE else 0), label
     assert any(passing == 0 for _, passing, *_ in summary.values())
 
 

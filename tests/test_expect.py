@@ -49,6 +49,17 @@ def test_the_expected_values_are_never_given_whole():
     assert not any(number in said for number in ("0.12345", "0.23456", "0.34567"))
 
 
+def test_a_forged_tensor_where_a_flag_or_a_word_is_wanted_is_a_failure_and_no_error():
+    several = torch.ones(2, dtype=torch.bool)
+    for want in (True, "word", None):
+        with pytest.raises(Failed):
+            expect.same(several, want, "the flag")
+    for condition in (several, torch.ones(0), False, torch.tensor(False)):
+        with pytest.raises(Failed):
+            expect.true(condition, "It should hold.")
+    expect.true(torch.tensor(True), "It holds.")
+
+
 def test_structures_are_compared_part_by_part():
     assert "keys" in sentence(expect.same, {"a": 1.0}, {"b": 1.0}, "x")
     assert "x, b" in sentence(expect.same, {"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 3.0}, "x")

@@ -71,6 +71,9 @@ def test_the_command_tries_the_stub_too(monkeypatch):
     _, problems = gate.run("sanet", Scale.SMOKE, ["training"], draws=3)  # which trains, and is tried on one all the same
     assert tried.count(gate.STUB) == tried.count(gate.REFERENCE) == 2
     assert sum("the stub should have failed" in problem for problem in problems) == 2
+    tried.clear()
+    gate.run("sanet", Scale.SMOKE, ["scores"], draws=3)
+    assert tried.count(gate.STUB) == 1 + 3  # in the notebook once
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

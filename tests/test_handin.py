@@ -422,6 +422,7 @@ def test_who_has_an_id_keeps_it_whoever_comes_later(tmp_path):
 def test_a_students_folder_alone_in_a_zip_is_not_taken_for_one_around_others(tmp_path):
     homework = zipped(tmp_path / "homework.zip", {"eve/homework.ipynb": NOTEBOOK})
     assert [(each.student, each.data) for each in find(homework, "gan_math")] == [("eve", NOTEBOOK)]
+    assert students(zipped(tmp_path / "more.zip", {"eve/homework.ipynb": NOTEBOOK, "eve/notes.txt": b"x"})) == ["eve"]
     others = zipped(tmp_path / "others.zip", {"eve/ada.ipynb": NOTEBOOK, "eve/grace.ipynb": NOTEBOOK})
     assert [each.student for each in find(others, "gan_math", ids={"eve": "eve"})] == ["eve"]
     around = find(others, "gan_math")  # nobody knows an eve

@@ -38,6 +38,7 @@ X = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     ("import sys\ndef f(x): sys.exit()", ["SystemExit"]),
     ("class Mute(Exception):\n  def __str__(self): raise ValueError\ndef f(x): raise Mute", ["Mute", "can't be shown"]),
     ("def f(x): return x.expand(2**33, 3)", ["more than may cross"]),
+    ("def f(x): return x.long().mean()", ["`f` raised NotImplementedError", "dtype"]),
     ("def f(x): return f(x)", ["RecursionError"])])
 def test_each_mistake_has_its_sentence(source, words):
     said = sentence(student(source).f, X)

@@ -218,8 +218,8 @@ def averaged(names, numbers, images, decay):
         names.update_average(average, net, decay)
         first = first or [parameter.detach().clone() for parameter in average.parameters()]
     trains = net(part).requires_grad  # and moves the net's buffers, which are not the average's
-    return {"the parameters of the average after one update": first, "the parameters of the average": list(average.parameters()), "the buffers of the average": list(average.buffers()),
-            "the net itself": list(net.parameters()), "whether the net can still be trained": trains}
+    return {"the parameters of the average after one update": first, "the parameters of the average": list(average.parameters()),
+            "the buffers of the average": list(average.buffers()), "the net itself": list(net.parameters()), "whether the net can still be trained": trains}
 
 
 def predicted(names, numbers, images):

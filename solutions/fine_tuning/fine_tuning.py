@@ -171,8 +171,8 @@ def linear_probe(features, labels, classes, decay=1e-2):
     features @ weight.T + bias, plus decay/2 · ‖weight‖². The bias is free.
 
     features (n, d), labels (n,) int64, with each class among them. Two tensors of the features'
-    type, without a graph, at the optimum: where features are of a size of ten or less, the
-    gradient there is below 1e-6 everywhere.
+    type, without a graph, at the optimum: where features are a few units in size, the gradient
+    there is below 1e-6 everywhere.
     """
     ### BEGIN SOLUTION
     middle = features.detach().double().mean(0)

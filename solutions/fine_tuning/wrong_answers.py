@@ -335,15 +335,6 @@ def linear_probe(features, labels, classes, decay=1e-2):
     return _searched(features, labels, classes, decay, lambda both: torch.optim.LBFGS(both, max_iter=500, line_search_fn="strong_wolfe"), 1, torch.float64)
 
 
-@wrong("probing", hint="Without `line_search_fn='strong_wolfe'` LBFGS takes each step whole, and flies off where the features are large.")
-def linear_probe(features, labels, classes, decay=1e-2):
-    features = features.detach()
-    middle = features.double().mean(0)
-    weight, bias = _searched(features.double() - middle, labels, classes, decay, lambda both: torch.optim.LBFGS(
-        both, max_iter=1000, history_size=20, tolerance_grad=1e-8, tolerance_change=1e-14), 1)
-    return weight.to(features.dtype), (bias - weight @ middle).to(features.dtype)
-
-
 @wrong("probing", hint="What comes back carries a graph where the features do: they are an input here, and `detach()` says so.")
 def linear_probe(features, labels, classes, decay=1e-2):
     middle = features.double().mean(0)
